@@ -1,0 +1,53 @@
+# Everything a fresh Debian 12 needs beside python3, python3-venv and make is set up by these targets.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP_FLAGS = --quiet --disable-pip-version-check
+
+.PHONY: help run test test-fast lint bench model schema clean
+
+help:  ## what there is to make
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+run: $(VENV)/run.stamp  ## the daemon with a synthetic camera, live in this terminal; SECONDS=n ends it after n seconds
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh $(SECONDS)
+
+test: $(VENV)/test.stamp  ## all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+test-fast: $(VENV)/test.stamp  ## the tests that take no seconds
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+lint: $(VENV)/test.stamp  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/test.stamp  ## measure; prints a table, and JSON to bench.json
+	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
+model:  ## train, quantize and measure models/shapes again, in its own environment; under 45 minutes on 2 cores
+	@sh tools/check-python.sh $(PYTHON)
+	PYTHON=$(PYTHON) sh models/shapes/make.sh
+
+schema: $(VENV)/run.stamp  ## write the configuration's JSON Schema
+	$(BIN)/visiond schema > visiond.schema.json
+
+clean:  ## remove what the targets above have set up
+	rm -rf $(VENV) .venv-model build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/python.stamp:
+	@sh tools/check-python.sh $(PYTHON)
+	@echo "setting up $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/run.stamp: $(VENV)/python.stamp setup.cfg pyproject.toml
+	@echo "installing visiond and what it needs into $(VENV) (about 150 MB, a minute)"
+	@$(BIN)/pip install $(PIP_FLAGS) -e '.[tools]' || { echo "pip could not install the packages: is there a network, and room on the disk?" >&2; exit 69; }
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/run.stamp
+	@echo "installing what the tests need into $(VENV)"
+	@$(BIN)/pip install $(PIP_FLAGS) -e '.[tools,test]' || { echo "pip could not install the packages: is there a network, and room on the disk?" >&2; exit 69; }
+	@touch $@

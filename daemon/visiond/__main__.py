@@ -1,0 +1,7 @@
+"""`python -m visiond` is `visiond`."""
+
+import sys
+
+from visiond.cli import main
+
+sys.exit(main())

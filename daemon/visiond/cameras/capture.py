@@ -1,0 +1,100 @@
+"""Capture: the camera worker's loop, from an address to frames, and again when the camera comes back."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Final
+
+from visiond.cameras.address import SourceAddress
+from visiond.cameras.outlet import FrameOutlet
+from visiond.cameras.pacing import Thinner
+from visiond.cameras.reporter import PERIOD_S, Reporter
+from visiond.cameras.source import Camera, open_camera
+from visiond.channel import Channel
+from visiond.errors import CameraError
+from visiond.messages import OpenCamera
+
+FIRST_RETRY_S: Final = 0.5
+LAST_RETRY_S: Final = 2.0  # so that a camera that is back gives frames within 3 s
+REFUSED_RETRY_S: Final = 30.0  # a person must mend it: a password, a file
+STABLE_S: Final = 5.0  # a camera that has delivered this long is tried again at once when it is lost
+MAX_BROKEN: Final = 30
+JITTER: Final = 0.2  # cameras that went down together do not all come back at one moment
+
+
+class Capture:
+    """One camera's life. `run` ends only with the process: by ChannelClosed when the parent is gone."""
+
+    def __init__(self, order: OpenCamera, channel: Channel) -> None:
+        self._order = order
+        self._reporter = Reporter(channel)
+        self._outlet = FrameOutlet(order.name, order.rotate, channel)
+        # A live camera's frames do not wait: with fps 0 they come as it gives them. All others wait for the engine.
+        live = SourceAddress.parse(order.source).is_live
+        self._waits_for_engine = order.fps == 0 and not live
+        self._thinner = Thinner(order.fps if live else None)
+        self._retry_s = FIRST_RETRY_S
+        self._broken = 0
+
+    def run(self) -> None:
+        """Open, play, and try again when it fails."""
+        self._reporter.change("opening")
+        while True:
+            try:
+                self._play()
+            except CameraError as error:
+                self._wait_to_retry(error)
+            else:
+                self._rest()
+
+    def _play(self) -> None:
+        """Open the camera and publish its frames until its end."""
+        camera = open_camera(self._order.source, self._order.size, self._order.fps)
+        self._reporter.opened(camera.skipped)
+        opened_s = time.monotonic()
+        try:
+            while True:
+                if self._waits_for_engine:
+                    self._outlet.wait_until_taken(self._reporter.tick)
+                captured_ns = camera.grab()
+                if captured_ns is None:
+                    return
+                if self._thinner.keeps(captured_ns):
+                    self._publish(camera, captured_ns)
+                self._reporter.tick()
+        finally:
+            if time.monotonic() - opened_s > STABLE_S:
+                self._retry_s = FIRST_RETRY_S
+            self._reporter.closed()
+            camera.close()
+
+    def _publish(self, camera: Camera, captured_ns: int) -> None:
+        size = self._outlet.publish(camera, captured_ns)
+        if size is not None:
+            self._broken = 0
+            self._reporter.published(captured_ns, size, camera.format)
+            return
+        self._broken += 1
+        if self._broken >= MAX_BROKEN:
+            self._broken = 0
+            raise CameraError(f"{MAX_BROKEN} frames in a row were broken; check cable, bandwidth and format", "lost")
+
+    def _wait_to_retry(self, error: CameraError) -> None:
+        if error.state == "refused":
+            wait_s = REFUSED_RETRY_S
+        else:
+            wait_s = self._retry_s * random.uniform(1 - JITTER, 1 + JITTER)
+            self._retry_s = min(2 * self._retry_s, LAST_RETRY_S)
+        self._reporter.change(error.state, str(error), wait_s)
+        until_s = time.monotonic() + wait_s
+        while (left_s := until_s - time.monotonic()) > 0:
+            time.sleep(min(left_s, PERIOD_S))
+            self._reporter.tick()
+
+    def _rest(self) -> None:
+        """The source is at its end; only the parent can end this process."""
+        self._reporter.change("ended", "played to its end; ?loop=1 behind the source repeats it")
+        while True:
+            time.sleep(PERIOD_S)
+            self._reporter.tick()

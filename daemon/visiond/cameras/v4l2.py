@@ -1,0 +1,150 @@
+"""`v4l2:/dev/…`: a camera of the kernel's, through OpenCV."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import cv2
+
+from visiond.cameras import fourcc
+from visiond.cameras.source import Pixels
+from visiond.cameras.stamps import from_driver, newest
+from visiond.cameras.v4l2_ioctl import Device, FrameFormat
+from visiond.errors import CameraError
+
+RAW: Final = ("YUYV", "UYVY", "NV12", "YU12", "GREY")  # what OpenCV turns into BGR rightly, best first
+COMPRESSED: Final = ("MJPG", "JPEG")
+UNASKED_FPS: Final = 15.0  # where no rate is asked, raw pictures that come slower than this give way to compressed ones
+BUFFERS: Final = 3  # one being filled, one ready, one being read
+FIRST_FRAME_S: Final = 5.0  # some cameras take seconds to start
+TIMEOUT_S: Final = 1.0  # OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT
+
+
+class V4L2Camera:
+    """A device at the size and rate that it grants; `captured_ns` is the driver's own stamp.
+
+    `size` None leaves the device at the size it is set to.
+    """
+
+    def __init__(self, path: str, size: tuple[int, int] | None, fps: float | None) -> None:
+        """Raises CameraError: absent, busy, or refused where it may not be opened or gives nothing that can be used."""
+        self.skipped: Counter[str] = Counter()
+        self._path = path
+        self._opened_s: float | None = time.monotonic()  # None once a frame has come
+        code, size = _choose(Path(path), size, fps)
+        self._capture = cv2.VideoCapture(path, cv2.CAP_V4L2)
+        if not self._capture.isOpened():
+            raise CameraError(f"{path}: OpenCV cannot open it; another program may just have taken it", "busy")
+        self._set(code, size, fps)
+        self.format = fourcc.text(self._capture.get(cv2.CAP_PROP_FOURCC))
+        if self.format not in RAW + COMPRESSED:
+            self.close()
+            raise CameraError(
+                f"{path}: gives {self.format} although {code} was asked; unplug it and try again", "refused"
+            )
+
+    def grab(self) -> int:
+        """Wait for the newest frame and return the driver's stamp of it."""
+        return newest(self._grab_next)
+
+    def retrieve(self, destination: Pixels | None = None) -> Pixels | None:
+        """Return the grabbed frame as BGR."""
+        ok, frame = self._capture.retrieve(destination)
+        if ok and frame.ndim == 2:
+            return cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
+        if not ok or frame.ndim != 3 or frame.shape[2] != 3 or frame.shape[0] == 1:
+            self.skipped["corrupt"] += 1
+            return None
+        return frame  # type: ignore[return-value]
+
+    def close(self) -> None:
+        """Give the device back."""
+        self._capture.release()
+
+    def _grab_next(self) -> int:
+        while not self._capture.grab():
+            self._check_patience()
+        self._opened_s = None
+        # A stamp that does not advance is a frame delivered twice: the place to see that a camera has frozen.
+        return from_driver(round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6), time.monotonic_ns())
+
+    def _check_patience(self) -> None:
+        """A read has failed: that is a loss, unless the camera is only slow to start."""
+        if not Path(self._path).exists():
+            raise CameraError(f"{self._path}: unplugged", "lost")
+        if self._opened_s is None:
+            raise CameraError(f"{self._path}: gives no frames any more; check its plug and power", "lost")
+        waited_s = time.monotonic() - self._opened_s
+        if waited_s < TIMEOUT_S or waited_s > FIRST_FRAME_S:
+            raise CameraError(f"{self._path}: opened, but gives no frames; unplug it and plug it in again", "lost")
+
+    def _set(self, code: str, size: tuple[int, int], fps: float | None) -> None:
+        """Ask for a format. OpenCV says True to everything; what it came to is seen in the frames."""
+        self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*code.ljust(4)))
+        self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
+        self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
+        if fps is not None:
+            self._capture.set(cv2.CAP_PROP_FPS, fps)
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, BUFFERS)
+
+
+def choose_format(formats: Sequence[FrameFormat], size: tuple[int, int], fps: float | None) -> str | None:
+    """Return the format to ask for: raw where it is offered in this size and fast enough, else compressed.
+
+    None where the camera gives nothing that OpenCV can turn into a picture.
+    """
+    known = {offer.fourcc: offer for offer in formats if offer.fourcc in RAW + COMPRESSED}
+    ranked = sorted(known, key=(RAW + COMPRESSED).index)
+    needed_fps = UNASKED_FPS if fps is None else fps
+    in_size = [name for name in ranked if any(entry.offers(size) for entry in known[name].sizes)]
+    fast = [name for name in in_size if _fastest(known[name], size) >= 0.9 * needed_fps]
+    return next(iter([*fast, *sorted(in_size, key=lambda name: -_fastest(known[name], size)), *ranked]), None)
+
+
+def _fastest(offer: FrameFormat, size: tuple[int, int]) -> float:
+    """Highest rate at this size; a driver that tells none is believed to be fast."""
+    rates = [entry.fps[0] if entry.fps else float("inf") for entry in offer.sizes if entry.offers(size)]
+    return max(rates, default=0.0)
+
+
+def _choose(path: Path, size: tuple[int, int] | None, fps: float | None) -> tuple[str, tuple[int, int]]:
+    """Look at the device before OpenCV does, which only says that it did not open; return format and size to ask."""
+    try:
+        with Device(path) as device:
+            capability = device.capability()
+            if not capability.captures:
+                raise CameraError(
+                    f"{path}: gives no pictures ({capability.card}); `visiond cameras` lists those that do", "refused"
+                )
+            if device.is_busy():
+                raise CameraError(f"{path}: another program uses it; `fuser -v {path}` names it", "busy")
+            size = size or device.current_size()
+            formats = device.formats()
+    except OSError as error:
+        raise _refusal(path, error) from error
+    code = choose_format(formats, size, fps)
+    if code is None:
+        offered = ", ".join(offer.fourcc for offer in formats) or "none"
+        raise CameraError(
+            f"{path}: none of its formats ({offered}) can be used; read a raw sensor with csi:0", "refused"
+        )
+    return code, size
+
+
+def _refusal(path: Path, error: OSError) -> CameraError:
+    if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+        return CameraError(f"{path}: no such camera; is it plugged in? `visiond cameras` lists what is there", "absent")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return CameraError(
+            f"{path}: no permission; add this user to the group video: sudo usermod -aG video USER", "refused"
+        )
+    if error.errno == errno.EBUSY:
+        return CameraError(f"{path}: another program uses it; `fuser -v {path}` names it", "busy")
+    if error.errno in (errno.ENOTTY, errno.EINVAL):
+        return CameraError(f"{path}: not a camera; `visiond cameras` lists what is there", "refused")
+    return CameraError(f"{path}: cannot be opened: {error.strerror}", "lost")

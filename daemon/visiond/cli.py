@@ -1,0 +1,129 @@
+"""The command line: one function a verb, no work of their own. Exit codes are those of sysexits.h (see errors.py)."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from visiond import __version__
+from visiond.errors import UsageError, VisiondError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return its exit code; what a user can mend is one sentence on stderr."""
+    try:
+        arguments = _parser().parse_args(argv)
+        code: int = arguments.verb(arguments)
+        sys.stdout.flush()
+    except VisiondError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # `visiond watch | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return code
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The daemon, in the foreground, until SIGTERM or Ctrl-C."""
+    from visiond import service
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    return service.run(_config_path(arguments), arguments.socket)
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Validate the configuration and the model packages that it names."""
+    from visiond import service
+
+    path = _config_path(arguments)
+    service.check(path)
+    print(f"{path}: no errors")
+    return 0
+
+
+def schema(_: argparse.Namespace) -> int:
+    """Print the JSON Schema of the configuration."""
+    import json
+
+    from visiond.config import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
+    return 0
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """One status message."""
+    from visiond import status_report
+
+    return status_report.status(_socket_path(arguments), arguments.json, sys.stdout)
+
+
+def watch(arguments: argparse.Namespace) -> int:
+    """Follow the detections."""
+    from visiond import watch as live
+
+    return live.watch(_socket_path(arguments), arguments.camera, arguments.count, arguments.json, sys.stdout)
+
+
+def cameras(arguments: argparse.Namespace) -> int:
+    """Say what can be opened here."""
+    from visiond.cameras import listing
+
+    return listing.cameras(arguments.json, sys.stdout)
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse ends with 2 for a usage error; the contract is 64."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UsageError(f"{self.prog}: {message}; see `{self.prog} --help`")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="visiond", description="Camera to detections on a Unix socket.")
+    parser.add_argument("--version", action="version", version=f"visiond {__version__}")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+
+    def verb(name: str, function: object, help_text: str) -> argparse.ArgumentParser:
+        made: argparse.ArgumentParser = verbs.add_parser(name, help=help_text, description=help_text)
+        made.set_defaults(verb=function)
+        return made
+
+    daemon = verb("run", run, "the daemon, in the foreground")
+    daemon.add_argument("--socket", type=Path, help="listen here and not at the configuration's socket.path")
+    checker = verb("check", check, "validate the configuration; print every error with its place and remedy")
+    for each in (daemon, checker):
+        each.add_argument("-c", "--config", type=Path, help="default: $VISIOND_CONFIG, else /etc/visiond/visiond.yaml")
+    verb("schema", schema, "print the JSON Schema of the configuration")
+    reader = verb("status", status, "the daemon's state; exit 0 ok, 1 degraded or blind, 69 no daemon")
+    follower = verb("watch", watch, "follow the detections, as a table or as JSON lines")
+    for each in (reader, follower):
+        each.add_argument("--socket", type=Path, help="the daemon's socket, where it is not at its default place")
+    lister = verb("cameras", cameras, "what can be opened here, with formats")
+    for each in (reader, follower, lister):
+        each.add_argument("--json", action="store_true", help="for programs: JSON, one object a line")
+    follower.add_argument("--camera", help="only this camera")
+    follower.add_argument("--count", type=int, help="end after so many detections messages")
+    return parser
+
+
+def _config_path(arguments: argparse.Namespace) -> Path:
+    from visiond.places import default_path
+
+    path: Path | None = arguments.config
+    return default_path() if path is None else path
+
+
+def _socket_path(arguments: argparse.Namespace) -> Path:
+    from visiond.places import running_socket_path
+
+    path: Path | None = arguments.socket
+    return running_socket_path() if path is None else path

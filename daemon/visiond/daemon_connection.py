@@ -1,0 +1,53 @@
+"""How the command line reaches the daemon: a connection, or one sentence why there is none and what to do."""
+
+from __future__ import annotations
+
+import grp
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from visiond.client import Connection
+from visiond.errors import UnavailableError
+
+_START = "start it (visiond run, or systemctl start visiond) or name its socket with --socket"
+
+
+@contextmanager
+def daemon_connection(path: Path) -> Iterator[Connection]:
+    """Connect, and hang up at the end. Any failure on the way, of reading too, becomes UnavailableError in words."""
+    try:
+        with Connection(path) as connection:
+            yield connection
+    except TimeoutError:
+        raise UnavailableError(f"the daemon at {path} says nothing; restart it (systemctl restart visiond)") from None
+    except PermissionError:
+        raise UnavailableError(f"no permission to use {path}: {_membership(path)}, then log in again") from None
+    except FileNotFoundError:
+        raise UnavailableError(f"no daemon: there is no socket {path}; {_START}") from None
+    except ConnectionRefusedError:
+        raise UnavailableError(f"no daemon: nobody listens at {path}; {_START}") from None
+    except ConnectionError:
+        raise UnavailableError(gone(path, "it broke the connection")) from None
+    except OSError as error:
+        raise UnavailableError(f"{path} cannot be reached: {error.strerror or error}; {_START}") from None
+    except ValueError as error:
+        raise UnavailableError(
+            f"{path} does not speak as visiond does ({error}); name its socket with --socket"
+        ) from None
+
+
+def gone(path: Path, reason: str | None) -> str:
+    """Return the sentence for a daemon that ended the connection, with the reason of its bye."""
+    return f"the daemon at {path} has gone: {reason or 'it closed the connection without a word'}"
+
+
+def _membership(path: Path) -> str:
+    """Return how to be let in: the group of the socket, or of its folder where that is what cannot be entered."""
+    for each in (path, path.parent):
+        try:
+            group = grp.getgrgid(each.stat().st_gid).gr_name
+        except (OSError, KeyError):
+            continue
+        return f"it is for the group {group}; join it (sudo usermod -aG {group} $USER)"
+    return "ask for the group that owns it"

@@ -1,0 +1,103 @@
+"""What the engine found in one frame: immutable values, plain Python, no arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Corners as fractions of the frame, origin at the top left: 0 ≤ xmin ≤ xmax ≤ 1, likewise y."""
+
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+
+    @classmethod
+    def clamped(cls, xmin: float, ymin: float, xmax: float, ymax: float) -> Self:
+        """Put each corner inside the frame; a reversed pair collapses to its first corner."""
+        xmin, ymin = min(max(xmin, 0.0), 1.0), min(max(ymin, 0.0), 1.0)
+        return cls(xmin, ymin, max(xmin, min(max(xmax, 0.0), 1.0)), max(ymin, min(max(ymax, 0.0), 1.0)))
+
+    @property
+    def area(self) -> float:
+        """Fraction of the frame that the box covers."""
+        return (self.xmax - self.xmin) * (self.ymax - self.ymin)
+
+    def iou(self, other: Box) -> float:
+        """Intersection over union, 0 to 1; two empty boxes have 0."""
+        width = min(self.xmax, other.xmax) - max(self.xmin, other.xmin)
+        height = min(self.ymax, other.ymax) - max(self.ymin, other.ymin)
+        if width <= 0 or height <= 0:
+            return 0.0
+        intersection = width * height
+        return intersection / (self.area + other.area - intersection)
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One object: `label` is None when the label file has no line for `class_id`; `score` is 0 to 1."""
+
+    label: str | None
+    class_id: int
+    score: float
+    box: Box
+    track_id: int | None = None
+    zones: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """One class of a classifier's ranking; `score` is 0 to 1."""
+
+    label: str | None
+    class_id: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Where one frame's time went, in milliseconds. `wait`: from capture to invoke, less preprocess."""
+
+    wait: float
+    preprocess: float
+    invoke: float
+    decode: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One frame's outcome. Exactly one of `objects` (detection) and `classes` (classification) is not None.
+
+    `captured_ns` is CLOCK_MONOTONIC; `engine` says what computed it: "cpu" or "edgetpu".
+    """
+
+    camera: str
+    frame: int
+    captured_ns: int
+    engine: str
+    stages_ms: Stages
+    objects: tuple[Detection, ...] | None = None
+    classes: tuple[Classification, ...] | None = None
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """Build from what `dataclasses.asdict` gave, after a trip through JSON."""
+        objects, classes = fields["objects"], fields["classes"]
+        return cls(
+            camera=fields["camera"],
+            frame=fields["frame"],
+            captured_ns=fields["captured_ns"],
+            engine=fields["engine"],
+            stages_ms=Stages(**fields["stages_ms"]),
+            objects=None
+            if objects is None
+            else tuple(
+                Detection(o["label"], o["class_id"], o["score"], Box(**o["box"]), o["track_id"], tuple(o["zones"]))
+                for o in objects
+            ),
+            classes=None if classes is None else tuple(Classification(**c) for c in classes),
+        )

@@ -1,0 +1,174 @@
+"""What model.yaml may say: one frozen model per section, the meaning and unit of each key in its description."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
+
+Task = Literal["classification", "detection", "pose", "segmentation"]
+Resize = Literal["stretch", "letterbox", "center_crop", "shorter_side"]
+Interpolation = Literal["nearest", "bilinear", "area", "bicubic", "pil_bilinear", "pil_bicubic"]
+Color = Literal["rgb", "bgr", "gray"]
+DecoderName = Literal["scores", "ssd_postprocess", "ssd_raw", "yolov5", "yolov8", "movenet", "posenet", "deeplab"]
+Activation = Literal["none", "softmax", "sigmoid"]
+
+TASK_DECODERS: Final[Mapping[Task, frozenset[DecoderName]]] = {
+    "classification": frozenset({"scores"}),
+    "detection": frozenset({"ssd_postprocess", "ssd_raw", "yolov5", "yolov8"}),
+    "pose": frozenset({"movenet", "posenet"}),
+    "segmentation": frozenset({"deeplab"}),
+}
+
+
+def _inside(path: str) -> str:
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or "\0" in path or pure == PurePosixPath():
+        raise ValueError("is outside the package's folder, give a path within it, without .. or a leading /")
+    return path
+
+
+# Strict: YAML's true and false are no numbers, and 2.5 is no count.
+def _not_empty(items: tuple[object, ...]) -> tuple[object, ...]:
+    # Not Field(min_length=1): pydantic reports that too where an item is wrong, and hides which one.
+    if not items:
+        raise ValueError("is empty, give at least one")
+    return items
+
+
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Whole = Annotated[int, Strict()]
+Fraction = Annotated[float, Strict(), Field(ge=0, le=1)]
+Inside = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_inside)]
+
+
+class Section(BaseModel):
+    """Base of all sections: an unknown key is an error, and nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelFile(Section):
+    """One form of the model."""
+
+    path: Inside = Field(description="The model, relative to the package's folder.")
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = Field(
+        None,
+        title="64 hexadecimal digits",
+        description="Checksum of the file as 64 hexadecimal digits; checked before the file is used.",
+    )
+
+
+class Files(Section):
+    """The same model for different engines. A model compiled for the Edge TPU never runs on the CPU: ship both."""
+
+    cpu: ModelFile | None = Field(None, description="TFLite model for the CPU.")
+    edgetpu: ModelFile | None = Field(None, description="The same model after edgetpu_compiler.")
+    onnx: ModelFile | None = Field(None, description="The same model for ONNX Runtime.")
+
+    @model_validator(mode="after")
+    def _one_at_least(self) -> Files:
+        if self.cpu is None and self.edgetpu is None and self.onnx is None:
+            raise ValueError("names no model, give cpu: {path: …}")
+        return self
+
+
+class LabelsFile(Section):
+    """Where the names of the classes are."""
+
+    path: Inside = Field(description="Text file, one label per line, UTF-8; an empty line or ??? names nothing.")
+    offset: Whole = Field(0, ge=-65536, le=65536, description="class id + offset = line, counted from 0.")
+
+
+class InputRecipe(Section):
+    """How a picture becomes the input tensor: as in the training, or accuracy is lost silently."""
+
+    resize: Resize = Field("stretch", description="How the picture's shape meets the input's; see docs/models.md.")
+    interpolation: Interpolation = Field(
+        "bilinear",
+        description="Of OpenCV, or with pil_ of Pillow, which filters when it shrinks (as torchvision does).",
+    )
+    shorter_side: Whole | None = Field(
+        None,
+        gt=0,
+        le=8192,
+        description="Pixels of the shorter side before the crop of resize: shorter_side; left out, the input's.",
+    )
+    color: Color = Field("rgb", description="Order of the channels; gray for an input with one channel.")
+    mean: tuple[Number, ...] = Field(
+        title="a list of one number per channel, in the order of color",
+        description="real value = (pixel - mean) / std, one number per channel in the order of color.",
+    )
+    std: tuple[Annotated[Number, Field(gt=0)], ...] = Field(
+        title="a list of one number above 0 per channel, in the order of color", description="See mean; greater than 0."
+    )
+    pad: Whole = Field(114, ge=0, le=255, description="Pixel value of the border of resize: letterbox.")
+
+    @property
+    def channels(self) -> int:
+        """How many the input tensor must have."""
+        return 1 if self.color == "gray" else 3
+
+
+class OutputSpec(Section):
+    """How to read the output tensors."""
+
+    decoder: DecoderName = Field(description="Kind of output.")
+    roles: dict[str, Annotated[Whole, Field(ge=0, le=255)]] | None = Field(
+        None, description="Role → position among the outputs, from 0; left out, resolved by name, shape and value."
+    )
+    activation: Activation = Field("none", description="What the scores still need: softmax or sigmoid for logits.")
+    iou_threshold: Fraction = Field(
+        0.45,
+        description="Of two boxes of a class that overlap more (0 to 1), the lower goes; not for ssd_postprocess.",
+    )
+
+
+class Expectation(Section):
+    """Something that a golden example's picture must give."""
+
+    label: str = Field(min_length=1, description="Label of the class.")
+    min_score: Fraction = Field(description="Least score, 0 to 1.")
+    box: tuple[Number, Number, Number, Number] | None = Field(
+        None,
+        title="[ymin, xmin, ymax, xmax] as fractions",
+        description="ymin, xmin, ymax, xmax as fractions of the picture, TFLite's own order; detection only.",
+    )
+    iou: Fraction = Field(0.5, description="Least overlap with box, as intersection over union, 0 to 1.")
+
+    @model_validator(mode="after")
+    def _box_in_order(self) -> Expectation:
+        if self.box is not None:
+            ymin, xmin, ymax, xmax = self.box
+            if not (0 <= ymin < ymax <= 1 and 0 <= xmin < xmax <= 1):
+                raise ValueError("box must be ymin, xmin, ymax, xmax as fractions, each minimum below its maximum")
+        return self
+
+
+class GoldenExample(Section):
+    """A picture and what the model must find in it, tried each time the engine starts."""
+
+    image: Inside = Field(description="Picture, relative to the package's folder.")
+    expect: Annotated[tuple[Expectation, ...], AfterValidator(_not_empty)] = Field(
+        title="a list of {label: …, min_score: …}", description="All of it must be found."
+    )
+
+
+class Manifest(Section):
+    """A whole model.yaml."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        title="at most 64 letters, digits, dots, dashes and underscores",
+        description="Name of the package.",
+    )
+    task: Task = Field(description="What the model does.")
+    files: Files = Field(description="The model's files.")
+    labels: LabelsFile | None = Field(None, description="Names of the classes; left out, objects have a class id only.")
+    input: InputRecipe = Field(description="How a picture becomes the input tensor.")
+    output: OutputSpec = Field(description="How the output tensors are read.")
+    golden: tuple[GoldenExample, ...] = Field((), description="Examples that the model must reproduce.")
+    license: str | None = Field(None, description="Licence of the model, as an SPDX identifier.")
+    source: str | None = Field(None, description="Where the model comes from.")

@@ -1,0 +1,194 @@
+"""Package: a folder with model.yaml, the model's files, its labels and its golden examples."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import stat
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import PrivateAttr
+
+from visiond.errors import ConfigError
+from visiond.modelkit.labels import MAX_LABEL_BYTES, Labels, parse_labels
+from visiond.modelkit.manifest import TASK_DECODERS, Manifest, ModelFile
+from visiond.yaml_source import Document, load
+
+MANIFEST: Final = "model.yaml"
+EDGETPU_OPERATOR: Final = b"edgetpu-custom-op"  # what edgetpu_compiler leaves in place of the operators that it took
+
+
+class Package(Manifest):
+    """A model.yaml that has been read and checked, and the folder that it lies in."""
+
+    _document: Document = PrivateAttr()
+
+    @property
+    def folder(self) -> Path:
+        """Absolute folder of the package."""
+        return self._document.folder
+
+    def file(self, key: str) -> Path:
+        """Return the absolute path of `files.<key>` (cpu, edgetpu or onnx); raises ConfigError when it is not given."""
+        entry = self._entries().get(key)
+        if entry is None:
+            raise ConfigError(self._document.problem(("files", key), "is not given; add the file for this engine"))
+        return self.folder / entry.path
+
+    def load_labels(self) -> Labels:
+        """Read the label file; raises ConfigError, placed at `labels.path`. Without one, no class has a name."""
+        try:
+            return self._read_labels()
+        except ValueError as error:
+            raise ConfigError(self._document.problem("labels.path", str(error))) from error
+
+    def verify_files(self) -> None:
+        """Check each model file that is named: there, readable, of the checksum given, compiled for the right engine.
+
+        Raises ConfigError with a line per problem. Nothing is parsed: a parser may crash, and only a worker may die.
+        """
+        problems = [
+            self._document.problem(("files", key, field), text)
+            for key, entry in self._entries().items()
+            for field, text in _model_file_problems(key, entry, self.folder / entry.path)
+        ]
+        if problems:
+            raise ConfigError("\n".join(problems))
+
+    def hello(self) -> dict[str, Any]:
+        """Return what a client is told of the model; `sha256` is that of files.cpu, or of the first file there is."""
+        return {"task": self.task, "sha256": self._sha256, "labels": list(self._names)}
+
+    def _entries(self) -> dict[str, ModelFile]:
+        files = {"cpu": self.files.cpu, "edgetpu": self.files.edgetpu, "onnx": self.files.onnx}
+        return {key: entry for key, entry in files.items() if entry is not None}
+
+    def _read_labels(self) -> Labels:
+        """Read the label file; raises ValueError in words."""
+        if self.labels is None:
+            return Labels()
+        path = self.folder / self.labels.path
+        problem = file_problem(path, MAX_LABEL_BYTES)
+        if problem is not None:
+            raise ValueError(problem)
+        try:
+            return parse_labels(path.read_bytes(), self.labels.offset, str(path))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path} cannot be used: {error}") from error
+
+    @cached_property
+    def _sha256(self) -> str:
+        key, entry = next(iter(self._entries().items()))
+        return entry.sha256.lower() if entry.sha256 is not None else _checksum(self.file(key))
+
+    @cached_property
+    def _names(self) -> tuple[str | None, ...]:
+        return self.load_labels().names
+
+
+def load_package(folder: Path) -> Package:
+    """Read and check `folder`/model.yaml and its label file; model files are left to `verify_files`.
+
+    Raises ConfigError with a line per problem, each at its place in the file.
+    """
+    manifest = folder / MANIFEST
+    problem = file_problem(manifest)
+    if problem is not None:
+        raise ConfigError(f"{problem}; a model package is a folder with a {MANIFEST}")
+    document = load(manifest)
+    package = document.validate(Package)
+    package._document = document
+    problems = [document.problem(keypath, text) for keypath, text in _contradictions(package)]
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return package
+
+
+def file_problem(path: Path, max_bytes: int | None = None) -> str | None:
+    """Say why `path` is not a file that can be read, or None. It is not opened before it is known not to be a FIFO."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return f"{path} does not exist; check the path, or copy the file there"
+    except OSError as error:
+        return f"{path} cannot be reached: {error.strerror}"
+    if stat.S_ISDIR(status.st_mode):
+        return f"{path} is a directory; name the file in it"
+    if not stat.S_ISREG(status.st_mode):
+        return f"{path} is not a regular file; put the file itself there"
+    if not os.access(path, os.R_OK):
+        return f"{path} cannot be read by this user; give it read permission (chmod a+r)"
+    if status.st_size == 0:
+        return f"{path} is empty; copy the file again"
+    if max_bytes is not None and status.st_size > max_bytes:
+        return f"{path} has {status.st_size} bytes; at most {max_bytes} are allowed"
+    return None
+
+
+def _contradictions(package: Package) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """What no single key shows, as (key path, text)."""
+    recipe = package.input
+    for key, numbers in (("mean", recipe.mean), ("std", recipe.std)):
+        if len(numbers) != recipe.channels:
+            yield (
+                ("input", key),
+                f"has {len(numbers)} numbers; color: {recipe.color} needs {recipe.channels}, one per channel",
+            )
+    if recipe.shorter_side is not None and recipe.resize != "shorter_side":
+        yield (
+            ("input", "shorter_side"),
+            f"has no meaning with resize: {recipe.resize}; remove it, or give resize: shorter_side",
+        )
+    decoders = TASK_DECODERS[package.task]
+    if package.output.decoder not in decoders:
+        yield (
+            ("output", "decoder"),
+            f"{package.output.decoder} does not fit task: {package.task}; it takes {', '.join(sorted(decoders))}",
+        )
+    try:
+        names = set(package._read_labels().names)
+    except ValueError as error:
+        yield ("labels", "path"), str(error)
+        return
+    for position, example in enumerate(package.golden):
+        for number, expected in enumerate(example.expect):
+            where = ("golden", position, "expect", number)
+            if expected.label not in names:
+                yield (*where, "label"), f"'{expected.label}' is none of the labels; correct it, or the label file"
+            if expected.box is not None and package.task != "detection":
+                yield (*where, "box"), f"has no meaning with task: {package.task}; remove it"
+
+
+def _model_file_problems(key: str, entry: ModelFile, path: Path) -> Iterator[tuple[str, str]]:
+    """What is wrong with one model file, as (field, text)."""
+    problem = file_problem(path)
+    if problem is not None:
+        yield "path", problem
+        return
+    try:
+        actual = _checksum(path) if entry.sha256 is not None else None
+        compiled = key == "cpu" and _holds(path, EDGETPU_OPERATOR)
+    except OSError as error:
+        yield "path", f"{path} cannot be read: {error.strerror}"
+        return
+    if entry.sha256 is not None and actual != entry.sha256.lower():
+        yield (
+            "sha256",
+            f"{path} has the checksum {actual}, expected {entry.sha256.lower()}; copy the file again, or correct it",
+        )
+    if compiled:
+        yield "path", f"{path} is compiled for the Edge TPU; give files.cpu the model that it was compiled from"
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _holds(path: Path, wanted: bytes) -> bool:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(wanted) >= 0

@@ -1,0 +1,229 @@
+"""What goes out on the socket: values to bytes, one JSON object per line, no I/O. Requests come in through requests.py.
+
+Protocol 1.0 as in docs/protocol.md; protocol.schema.json describes every message.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from visiond.detection import Classification, Detection, Result
+from visiond.publish.requests import EVERYTHING, Subscribe
+
+PROTOCOL: Final = (1, 0)
+MAX_LINE_BYTES: Final = 64 * 1024  # with the newline
+_ROOM_FOR_COUNTS: Final = 64  # bytes that `missed`, `omitted` and the punctuation of a detections message may take
+_SHORT_TEXT: Final = 160  # characters a text of `status` keeps when the whole would not fit
+
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+class MessageTooLong(ValueError):
+    """A message that would pass 64 KiB; it is not sent, for a part of one would be worse."""
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """Return the message as one line. Raises ValueError for NaN and infinity, MessageTooLong past 64 KiB."""
+    line = _encode(message) + b"\n"
+    if len(line) > MAX_LINE_BYTES:
+        raise MessageTooLong(f"a {message.get('type')} message of {len(line)} bytes; {MAX_LINE_BYTES} are allowed")
+    return line
+
+
+def _encode(value: object) -> bytes:
+    # A file name that is no UTF-8 reaches a `reason` as lone surrogates: a question mark is better than no message.
+    return _encoder.encode(value).encode("utf-8", "replace")
+
+
+def hello(
+    *,
+    version: str,
+    instance: str,
+    boot_id: str,
+    monotonic_ns: int,
+    wall_ns: int,
+    wall_synced: bool,
+    heartbeat_ms: int,
+    cameras: Mapping[str, Mapping[str, Any]],
+    models: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return the first message of a connection, its fields in the protocol's order.
+
+    `cameras[name]` holds size ([w, h] or None), model and state; `models[name]` task, sha256 and labels.
+    """
+    return {
+        "type": "hello",
+        "protocol": list(PROTOCOL),
+        "version": version,
+        "instance": instance,
+        "boot_id": boot_id,
+        "monotonic_ns": monotonic_ns,
+        "wall_ns": wall_ns,
+        "wall_synced": wall_synced,
+        "heartbeat_ms": heartbeat_ms,
+        "cameras": cameras,
+        "models": models,
+    }
+
+
+def encode_hello(message: Mapping[str, Any]) -> bytes:
+    """Return the line of a hello. Where it would pass 64 KiB, labels become null, the longest list first."""
+    models = {name: dict(model) for name, model in message["models"].items()}
+    by_length = sorted(models.values(), key=lambda model: len(_encode(model["labels"])))
+    while True:
+        try:
+            return encode({**message, "models": models})
+        except MessageTooLong:
+            if not by_length:
+                raise
+            by_length.pop()["labels"] = None
+
+
+def encode_status(message: Mapping[str, Any]) -> bytes:
+    """Return the line of a status. Where it would pass 64 KiB, its texts are cut, which an ellipsis shows."""
+    try:
+        return encode(message)
+    except MessageTooLong:
+        shortened: dict[str, Any] = _shortened(message)
+        return encode(shortened)
+
+
+def _shortened(value: Any) -> Any:
+    """Return the value with every text cut to 160 characters and every list of texts to its first three."""
+    if isinstance(value, Mapping):
+        return {key: _shortened(item) for key, item in value.items()}
+    if isinstance(value, str) and len(value) > _SHORT_TEXT:
+        return value[: _SHORT_TEXT - 1] + "…"
+    if isinstance(value, (list, tuple)) and value and isinstance(value[0], str):
+        return [_shortened(item) for item in value[:3]]
+    return value
+
+
+def bye(reason: str) -> bytes:
+    """Return the last line of a connection."""
+    return encode({"type": "bye", "reason": reason})
+
+
+def error(reason: str) -> bytes:
+    """Return the answer to a request that cannot be served."""
+    return encode({"type": "error", "reason": reason})
+
+
+def pong(request_id: str | int | None) -> bytes:
+    """Return the answer to a ping, with the ping's own id if it had one."""
+    return encode({"type": "pong"} if request_id is None else {"type": "pong", "id": request_id})
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One object or class, encoded, with what a client may filter by."""
+
+    label: str | None
+    score: float
+    encoded: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """One result, encoded once for all clients; `line` puts in what differs from client to client."""
+
+    camera: str
+    seq: int
+    published_ns: int
+    _before_missed: bytes
+    _after_missed: bytes
+    _items: tuple[_Item, ...]
+    _joined: bytes  # the items
+    _whole: bytes  # the line for a client that wants everything and missed nothing
+
+    def line(self, missed: int = 0, subscribe: Subscribe = EVERYTHING) -> bytes:
+        """Return the line for one client: `missed` is how many results it did not get since its last message."""
+        joined = self._joined
+        if subscribe.labels is not None or subscribe.min_score is not None:
+            joined = b",".join(item.encoded for item in self._items if subscribe.wants(item.label, item.score))
+        elif not missed:
+            return self._whole
+        return _detections_line(self._before_missed, missed, self._after_missed, joined)
+
+
+def _detections_line(before_missed: bytes, missed: int, after_missed: bytes, joined: bytes) -> bytes:
+    return b"%b%d%b%b]}\n" % (before_missed, missed, after_missed, joined)
+
+
+def detections(result: Result, *, seq: int, epoch: int, published_ns: int, degraded: bool) -> Detections:
+    """Encode one result. Raises ValueError for NaN or infinity in it.
+
+    Scores keep 4 decimals, corners 5, milliseconds 2. Where the line would pass 64 KiB the objects of the lowest
+    scores are left out, and `omitted` says how many.
+    """
+    head = {
+        "type": "detections",
+        "camera": result.camera,
+        "seq": seq,
+        "frame": result.frame,
+        "epoch": epoch,
+        "captured_ns": result.captured_ns,
+        "published_ns": published_ns,
+        "age_ms": round((published_ns - result.captured_ns) / 1e6, 2),
+        "engine": result.engine,
+        "degraded": degraded,
+    }
+    rest: dict[str, Any] = {"stages_ms": {name: round(ms, 2) for name, ms in asdict(result.stages_ms).items()}}
+    if result.objects is not None:
+        key, items = b"objects", tuple(_object(item) for item in result.objects)
+    else:
+        key, items = b"classes", tuple(_class(item) for item in result.classes or ())
+    before_missed = _encode(head)[:-1] + b',"missed":'
+    kept = _that_fit(items, MAX_LINE_BYTES - len(before_missed) - len(_encode(rest)) - _ROOM_FOR_COUNTS)
+    if len(kept) < len(items):
+        rest["omitted"] = len(items) - len(kept)
+    after_missed = b',%b,"%b":[' % (_encode(rest)[1:-1], key)
+    joined = b",".join(item.encoded for item in kept)
+    whole = _detections_line(before_missed, 0, after_missed, joined)
+    return Detections(result.camera, seq, published_ns, before_missed, after_missed, kept, joined, whole)
+
+
+def _object(item: Detection) -> _Item:
+    box = item.box
+    _check_finite(item.score + box.xmin + box.ymin + box.xmax + box.ymax)
+    corners = f"[{box.xmin:.5f},{box.ymin:.5f},{box.xmax:.5f},{box.ymax:.5f}]"
+    track_id = "null" if item.track_id is None else item.track_id
+    encoded = (
+        f'{{"label":{_name(item.label)},"class_id":{item.class_id},"score":{item.score:.4f},"box":{corners}'
+        f',"track_id":{track_id},"zones":[{",".join(map(_name, item.zones))}]}}'
+    )
+    return _Item(item.label, round(item.score, 4), encoded.encode("utf-8", "replace"))
+
+
+def _class(item: Classification) -> _Item:
+    _check_finite(item.score)
+    encoded = f'{{"label":{_name(item.label)},"class_id":{item.class_id},"score":{item.score:.4f}}}'
+    return _Item(item.label, round(item.score, 4), encoded.encode("utf-8", "replace"))
+
+
+@lru_cache(maxsize=4096)
+def _name(name: str | None) -> str:
+    """Return a label's or zone's name as JSON; there are few of them, and each is encoded thousands of times."""
+    return _encoder.encode(name)
+
+
+def _check_finite(total: float) -> None:
+    if not math.isfinite(total):
+        raise ValueError("a score or a corner is NaN or infinite")
+
+
+def _that_fit(items: Sequence[_Item], available_bytes: int) -> tuple[_Item, ...]:
+    """Return the items in their order, without those of the lowest scores where all together take too many bytes."""
+    excess = sum(len(item.encoded) + 1 for item in items) - available_bytes
+    left_out: set[int] = set()
+    for index in sorted(range(len(items)), key=lambda index: items[index].score):
+        if excess <= 0:
+            break
+        excess -= len(items[index].encoded) + 1
+        left_out.add(index)
+    return tuple(item for index, item in enumerate(items) if index not in left_out)

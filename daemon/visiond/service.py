@@ -1,0 +1,270 @@
+"""The daemon: build its parts, start them, pass each result on, stop. The only file that knows every part."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+import time
+import uuid
+from pathlib import Path
+from typing import Any, Final
+
+from visiond import __version__, systemd
+from visiond.cameras.address import SourceAddress
+from visiond.cameras.remote import RemoteCamera
+from visiond.clock import boot_id, wall_synced
+from visiond.config import Config, load_config
+from visiond.detection import Result
+from visiond.engine.remote import RemoteEngine
+from visiond.health import is_blind, overall
+from visiond.lane import Lane
+from visiond.messages import FrameDropped, LoadModel, OpenCamera
+from visiond.modelkit.package import Package
+from visiond.packages import load_packages
+from visiond.places import default_socket_path
+from visiond.publish import wire
+from visiond.publish.unix_socket import UnixSocketServer
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S: Final = 1.0
+CHECK_S: Final = 0.25
+
+
+class Service:
+    """Every part of one running daemon."""
+
+    def __init__(self, config: Config, packages: dict[str, Package], listening: socket.socket | None = None) -> None:
+        self._config = config
+        self._packages = packages
+        self._instance = uuid.uuid4().hex
+        self._started_s = time.monotonic()
+        self._stop = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._last_state = ("", "")
+        self._lanes = {name: Lane(name, settings) for name, settings in config.cameras.items()}
+        self._engines = {name: self._engine(name) for name in sorted({c.model for c in config.cameras.values()})}
+        self._cameras = {name: self._camera(name) for name in config.cameras}
+        self._server = UnixSocketServer(
+            config.socket.path,
+            group=config.socket.group,
+            mode=config.socket.mode,
+            max_clients=config.socket.max_clients,
+            hello=self._hello,
+            status=self._status,
+            listening=listening,
+            create_folder=config.socket.path == default_socket_path(),
+        )
+
+    async def serve(self) -> None:
+        """Listen, start the workers, and go on until SIGTERM or SIGINT; then say bye and end all of them."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, log.warning, "SIGHUP: a changed configuration needs a restart")
+        await self._server.start()
+        log.info("visiond %s listens on %s", __version__, self._config.socket.path)
+        workers = [camera.worker for camera in self._cameras.values()]
+        workers += [engine.worker for engine in self._engines.values() if engine.can_run]
+        works = [*(worker.run() for worker in workers), self._heartbeat(), self._watch_over()]
+        tasks = [asyncio.create_task(work) for work in works]
+        gc.freeze()  # what lives as long as the daemon is not looked through again at every collection
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                task.result()  # none of them ends by itself: this raises what ended it
+        finally:
+            await self._server.close("visiond stops")
+            for task in (stopping, *tasks):
+                task.cancel()
+            await asyncio.gather(stopping, *tasks, return_exceptions=True)
+            for camera in self._cameras.values():
+                camera.close()
+            log.info("visiond has stopped")
+
+    # the way of a frame's result
+
+    def _outcome(self, outcome: Result | FrameDropped) -> None:
+        camera, lane = self._cameras[outcome.camera], self._lanes[outcome.camera]
+        if isinstance(outcome, FrameDropped):
+            camera.accounts.dropped(outcome.reason)
+            if outcome.text is not None:
+                log.warning("camera %s: frame %d dropped: %s", outcome.camera, outcome.frame, outcome.text)
+        elif lane.expired(outcome, time.monotonic_ns()):
+            camera.accounts.dropped("expired")
+        else:
+            camera.accounts.inferred()
+            engine = self._engines[lane.settings.model]
+            self._server.publish(lane.advance(outcome, engine.degraded))
+
+    # keeping watch
+
+    async def _heartbeat(self) -> None:
+        """Push `status` every second, and at each change."""
+        while True:
+            try:
+                await asyncio.wait_for(self._changed.wait(), HEARTBEAT_S)
+            except TimeoutError:
+                pass
+            self._changed.clear()
+            self._server.publish_status()
+
+    async def _watch_over(self) -> None:
+        """Look at every worker's progress, and at the state that follows from it."""
+        while True:
+            await asyncio.sleep(CHECK_S)
+            for camera in self._cameras.values():
+                camera.check()
+            for name, engine in self._engines.items():
+                try:
+                    engine.check(sum(camera.accounts.outstanding() for camera in self._served_by(name)))
+                except BlockingIOError:
+                    continue  # a worker has stopped with the ring locked: its own deadline ends it
+            self._note_state()
+
+    def _note_state(self) -> None:
+        status = self._status()
+        state = (status["state"], status["reason"])
+        if state[0] != self._last_state[0]:
+            log.log(logging.INFO if state[0] == "ok" else logging.WARNING, "state: %s%s", state[0], _because(state[1]))
+        if state != self._last_state:
+            self._last_state = state
+            self._changed.set()
+
+    # building the parts
+
+    def _camera(self, name: str) -> RemoteCamera:
+        settings = self._config.cameras[name]
+        address = SourceAddress.parse(settings.source)
+        return RemoteCamera(
+            OpenCamera(name, settings.source, settings.size, settings.fps, settings.rotate),
+            settings.max_age_ms,
+            address.redacted,
+            address.redact_in,
+            on_ring=lambda: self._hand_over_ring(name),
+            on_change=self._changed.set,
+        )
+
+    def _engine(self, name: str) -> RemoteEngine:
+        settings = self._config.models[name]
+        package = self._packages[name]
+        return RemoteEngine(
+            LoadModel(
+                name=name,
+                package=str(package.folder),
+                file="cpu",
+                threads=settings.threads,
+                min_score=settings.min_score,
+                max_objects=settings.max_objects,
+            ),
+            accelerator=settings.accelerator,
+            has_edgetpu_file=package.files.edgetpu is not None,
+            on_outcome=self._outcome,
+            on_ready=lambda: self._engine_ready(name),
+            on_exit=lambda: self._engine_lost(name),
+            on_change=self._changed.set,
+        )
+
+    def _served_by(self, engine: str) -> list[RemoteCamera]:
+        return [self._cameras[name] for name, lane in self._lanes.items() if lane.settings.model == engine]
+
+    def _hand_over_ring(self, camera: str) -> None:
+        """A camera has a new ring, or none any more: its engine must know."""
+        engine = self._engines[self._lanes[camera].settings.model]
+        offered = self._cameras[camera].ring
+        if offered is None:
+            engine.detach(camera)
+            self._lanes[camera].new_epoch()
+        elif engine.state == "ready":
+            engine.attach(*offered)
+
+    def _engine_ready(self, engine: str) -> None:
+        for camera in self._served_by(engine):
+            if camera.ring is not None:
+                self._engines[engine].attach(*camera.ring)
+
+    def _engine_lost(self, engine: str) -> None:
+        for camera in self._served_by(engine):
+            self._lanes[camera.name].new_epoch()
+            try:
+                camera.accounts.engine_lost()
+            except BlockingIOError:
+                camera.worker.kill("it keeps the frame ring locked and does not go on")
+
+    # what clients are told
+
+    def _hello(self) -> dict[str, Any]:
+        return wire.hello(
+            version=__version__,
+            instance=self._instance,
+            boot_id=boot_id(),
+            monotonic_ns=time.monotonic_ns(),
+            wall_ns=time.time_ns(),
+            wall_synced=wall_synced(),
+            heartbeat_ms=round(HEARTBEAT_S * 1000),
+            cameras={
+                name: {
+                    "size": camera.report.size,
+                    "model": self._lanes[name].settings.model,
+                    "state": camera.report.state,
+                }
+                for name, camera in self._cameras.items()
+            },
+            models={name: self._packages[name].hello() for name in self._engines},
+        )
+
+    def _status(self) -> dict[str, Any]:
+        now_ns = time.monotonic_ns()
+        cameras = {name: self._camera_status(name, now_ns) for name in self._cameras}
+        engines = {name: engine.status() for name, engine in self._engines.items()}
+        blind = {name for name, camera in cameras.items() if is_blind(camera, self._cameras[name].period_s)}
+        state, reason = overall(cameras, engines, blind)
+        return {
+            "type": "status",
+            "state": state,
+            "reason": reason,
+            "monotonic_ns": now_ns,
+            "wall_ns": time.time_ns(),
+            "wall_synced": wall_synced(),
+            "uptime_s": round(time.monotonic() - self._started_s, 3),
+            "cameras": cameras,
+            "engines": engines,
+            "clients": self._server.counters(),
+        }
+
+    def _camera_status(self, name: str, now_ns: int) -> dict[str, Any]:
+        lane = self._lanes[name]
+        age_ms = lane.result_age_ms(now_ns)
+        return {
+            **self._cameras[name].status(),
+            "model": lane.settings.model,
+            "result_age_ms": None if age_ms is None else round(age_ms, 1),
+        }
+
+
+def run(config_path: Path, socket_path: Path | None) -> int:
+    """Serve this configuration until told to stop; return the exit code. Raises VisiondError before it starts."""
+    config = load_config(config_path)
+    if socket_path is not None:
+        config = config.with_socket(socket_path)
+    packages = load_packages(config, config_path)
+    listening = systemd.listening_socket()
+
+    async def serve() -> None:  # the parts need the running loop
+        await Service(config, packages, listening).serve()
+
+    asyncio.run(serve())
+    return 0
+
+
+def check(config_path: Path) -> None:
+    """Validate the configuration and the packages that it names. Raises VisiondError with every problem."""
+    load_packages(load_config(config_path), config_path)
+
+
+def _because(reason: str | None) -> str:
+    return f": {reason}" if reason else ""

@@ -1,0 +1,239 @@
+"""Worker: one child process that may die, hang or lie at any moment. Spawn, watch, kill, back off, spawn again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from visiond.channel import Channel, ChannelClosed
+from visiond.messages import Fault, Message, from_json, to_json
+from visiond.worker_output import LineReader
+
+log = logging.getLogger(__name__)
+
+FIRST_BACKOFF_S: Final = 0.5
+MAX_BACKOFF_S: Final = 30.0
+STABLE_S: Final = 60.0  # a worker that lived this long starts its back-off afresh
+GRACE_S: Final = 1.0  # between closing the channel and SIGKILL
+LAST_WORDS: Final = 5  # lines of stderr kept for the reason
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a worker ended, in words, and when it is tried again. `permanent`: only a person can mend the cause."""
+
+    reason: str
+    permanent: bool
+    retry_in_s: float
+
+
+class Worker:
+    """One child and its channel. Callbacks run on the event loop; none of the methods waits."""
+
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        first: Callable[[], Message],
+        on_message: Callable[[Message, list[int]], None],
+        on_exit: Callable[[Exit], None],
+        redact: Callable[[str], str] = str,
+    ) -> None:
+        """`module` is run as `python -m`; `first` gives the message that it begins with; `redact` cleans its stderr."""
+        self.name = name
+        self.restarts = 0
+        self._module = module
+        self._first = first
+        self._on_message = on_message
+        self._on_exit = on_exit
+        self._redact = redact
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: Channel | None = None
+        self._stderr: LineReader | None = None
+        self._fault: Fault | None = None
+        self._kill_reason: str | None = None
+        self._last_words: deque[str] = deque(maxlen=LAST_WORDS)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._backoff_s = FIRST_BACKOFF_S
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return None if self._process is None else self._process.pid
+
+    async def run(self) -> None:
+        """Keep one child running until cancelled; then end it within GRACE_S and return."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                started_s = loop.time()
+                reason, permanent = await self._run_once()
+                if loop.time() - started_s > STABLE_S:
+                    self._backoff_s = FIRST_BACKOFF_S
+                retry_in_s = MAX_BACKOFF_S if permanent else self._backoff_s
+                self._backoff_s = min(self._backoff_s * 2, MAX_BACKOFF_S)
+                log.error("%s: %s; next try in %.1f s", self.name, reason, retry_in_s)
+                self._on_exit(Exit(reason, permanent, retry_in_s))
+                await asyncio.sleep(retry_in_s)
+                self.restarts += 1
+        finally:
+            await self._stop()
+
+    def send(self, message: Message, fds: tuple[int, ...] = ()) -> None:
+        """Send to the child if there is one; one that does not read its channel is killed."""
+        if self._channel is None:
+            return
+        try:
+            self._channel.send(to_json(message), fds)
+        except BlockingIOError:
+            self.kill("it no longer reads what it is told")
+        except ChannelClosed:
+            pass  # its exit is on the way
+
+    def expect_within(self, seconds: float | None, reason: str = "") -> None:
+        """Kill the child, for this reason, unless called again within `seconds`; None takes the deadline away."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if seconds is not None and self._process is not None:
+            self._deadline = asyncio.get_running_loop().call_later(seconds, self.kill, reason)
+
+    def kill(self, reason: str) -> None:
+        """End the child at once; `reason` becomes its exit's."""
+        if self._process is not None and self._process.returncode is None:
+            self._kill_reason = self._kill_reason or reason
+            self._process.kill()
+
+    async def _run_once(self) -> tuple[str, bool]:
+        """Start a child and wait for its end; return the reason and whether it is permanent."""
+        self._fault, self._kill_reason = None, None
+        self._last_words.clear()
+        try:
+            channel = self._spawn()
+        except OSError as error:  # EAGAIN under TasksMax, ENOMEM, EMFILE
+            return f"cannot start the process: {error.strerror}", False
+        loop = asyncio.get_running_loop()
+        loop.add_reader(channel.fileno(), self._receive, channel)
+        self.send(self._first())
+        await self._exited()
+        self._receive(channel)  # what it said last
+        return self._forget()
+
+    def _spawn(self) -> Channel:
+        self._channel, child = Channel.pair()
+        read_fd, write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        os.set_blocking(write_fd, True)
+        try:
+            command = [sys.executable, "-m", self._module, self.name]
+            self._process = subprocess.Popen(
+                [*command, "--channel", str(child.fileno()), "--parent", str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=write_fd,
+                stderr=write_fd,
+                pass_fds=[child.fileno()],
+                env=_worker_environment(),
+            )
+        except OSError:
+            os.close(read_fd)
+            self._channel.close()
+            self._channel = None
+            raise
+        finally:
+            child.close()
+            os.close(write_fd)
+        self._stderr = LineReader(read_fd, self._heard)
+        return self._channel
+
+    def _receive(self, channel: Channel) -> None:
+        """Hand on every message that waits."""
+        while True:
+            try:
+                fields, fds = channel.receive()
+                message = from_json(fields)
+            except BlockingIOError:
+                return
+            except ChannelClosed:
+                asyncio.get_running_loop().remove_reader(channel.fileno())
+                self.expect_within(GRACE_S, "it closed its channel and did not end")
+                return
+            except ValueError as error:
+                self.kill(f"it sent what is no message ({error})")
+                return
+            if isinstance(message, Fault):
+                self._fault = message
+            else:
+                self._on_message(message, fds)
+
+    def _heard(self, line: str) -> None:
+        line = self._redact(line)
+        self._last_words.append(line)
+        log.info("%s: %s", self.name, line)
+
+    async def _exited(self) -> None:
+        """Wait for the child's end without blocking the loop, even if it cannot be killed."""
+        assert self._process is not None
+        loop = asyncio.get_running_loop()
+        pidfd = os.pidfd_open(self._process.pid)
+        ended = asyncio.Event()
+        loop.add_reader(pidfd, ended.set)
+        try:
+            await ended.wait()
+            self._process.wait(0)
+        finally:
+            loop.remove_reader(pidfd)
+            os.close(pidfd)
+
+    def _forget(self) -> tuple[str, bool]:
+        """Close all that belonged to the child that ended; return why it did, and whether that is permanent."""
+        assert self._process is not None
+        status = self._process.returncode
+        self.expect_within(None)
+        self._close_channel()
+        if self._stderr is not None:
+            self._stderr.close()
+            self._stderr = None
+        self._process = None
+        if self._fault is not None:
+            return self._fault.text, self._fault.permanent
+        if self._kill_reason is not None:
+            return f"killed: {self._kill_reason}", False
+        how = f"died of {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        words = "; ".join(self._last_words)
+        return f"the process {how}" + (f", its last words: {words}" if words else ""), False
+
+    def _close_channel(self) -> None:
+        if self._channel is not None:
+            asyncio.get_running_loop().remove_reader(self._channel.fileno())
+            self._channel.close()
+            self._channel = None
+
+    async def _stop(self) -> None:
+        """Close the channel, whose end the child reads, and ends; kill it if it does not."""
+        if self._process is None:
+            return
+        self._close_channel()
+        try:
+            await asyncio.wait_for(self._exited(), GRACE_S)
+        except TimeoutError:
+            self._process.kill()
+            with suppress(TimeoutError):  # in the kernel for ever: it is left behind
+                await asyncio.wait_for(self._exited(), GRACE_S)
+        if self._process.returncode is not None:
+            self._forget()
+
+
+def _worker_environment() -> dict[str, str]:
+    """The parent's environment, with this very package first on the path, wherever the parent was started from."""
+    source_root = str(Path(__file__).resolve().parent.parent)
+    paths = [source_root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}

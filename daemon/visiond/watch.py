@@ -1,0 +1,116 @@
+"""`visiond watch`: what the daemon sees, as a live table on a terminal, as lines elsewhere, as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TextIO
+
+from visiond.client import Connection, DetectedClass, DetectedObject, Detections, Hello, Status
+from visiond.daemon_connection import daemon_connection, gone
+from visiond.errors import UnavailableError, UsageError
+
+
+def watch(socket_path: Path, camera: str | None, count: int | None, as_json: bool, out: TextIO) -> int:
+    """Show detections until Ctrl-C, or until `count` of them; return 0.
+
+    `as_json`: one detections message a line and nothing else on `out`. Changes of the daemon's state go to stderr where
+    there is no table. Raises UnavailableError when there is no daemon, and in line mode when it goes away; the table
+    waits for it to return. Raises UsageError for a camera that the daemon does not have.
+    """
+    if count is not None and count < 1:
+        raise UsageError(f"--count {count}: give 1 or more")
+    try:
+        if not as_json and out.isatty() and find_spec("rich") is not None:
+            from visiond.watch_table import show_table
+
+            with daemon_connection(socket_path) as connection:
+                _hello(connection, camera)  # a wrong path or camera is told now; later it is a daemon that is away
+            show_table(socket_path, camera, count, out)
+        else:
+            _print_lines(socket_path, camera, count, _json_line if as_json else plain_line, out)
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def summary(items: Sequence[DetectedObject] | Sequence[DetectedClass]) -> str:
+    """Return objects or classes in a few words, each label once with its best score: "person x3 0.91, dog 0.62"."""
+    best: dict[str, list[float]] = {}
+    for item in sorted(items, key=lambda item: -item["score"]):
+        best.setdefault(item["label"] or f"class {item['class_id']}", []).append(item["score"])
+    parts = (
+        f"{label}{f' x{len(scores)}' if len(scores) > 1 else ''} {scores[0]:.2f}" for label, scores in best.items()
+    )
+    return ", ".join(parts) or "nothing"
+
+
+def found(message: Detections) -> Sequence[DetectedObject] | Sequence[DetectedClass]:
+    """Return what the message lists, be it objects or classes."""
+    return message["objects"] if "objects" in message else message["classes"]
+
+
+def plain_line(message: Detections) -> str:
+    """Return a detections message as one line for a person."""
+    late = f" (missed {message['missed']})" if message["missed"] else ""
+    engine = message["engine"] + (" degraded" if message["degraded"] else "")
+    return (
+        f"{time.strftime('%H:%M:%S')} {message['camera']} #{message['seq']}{late} "
+        f"{message['age_ms']:.1f} ms {engine}: {summary(found(message))}"
+    )
+
+
+def check_camera(hello: Hello, camera: str | None) -> None:
+    """Raise UsageError where the daemon has no such camera."""
+    if camera is not None and camera not in hello["cameras"]:
+        known = ", ".join(sorted(hello["cameras"])) or "none"
+        raise UsageError(f"--camera {camera}: the daemon has no such camera; there is {known}")
+
+
+def _json_line(message: Detections) -> str:
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+
+
+def _hello(connection: Connection, camera: str | None) -> None:
+    """Read hello, and ask for one camera only where one is named."""
+    for message in connection:
+        if message["type"] == "hello":
+            check_camera(message, camera)
+            break
+        if message["type"] == "bye":
+            raise UnavailableError(f"the daemon sends us away: {message['reason']}")
+    if camera is not None:
+        connection.subscribe(cameras=[camera])
+
+
+def _print_lines(
+    socket_path: Path, camera: str | None, count: int | None, line: Callable[[Detections], str], out: TextIO
+) -> None:
+    left = count
+    state: tuple[str, str | None] = ("ok", None)
+    reason = None
+    with daemon_connection(socket_path) as connection:
+        _hello(connection, camera)
+        for message in connection:
+            if message["type"] == "detections":
+                print(line(message), file=out, flush=True)
+                left = None if left is None else left - 1
+                if left == 0:
+                    return
+            elif message["type"] == "status":
+                state = _tell_change(message, state)
+            elif message["type"] == "bye":
+                reason = message["reason"]
+    raise UnavailableError(gone(socket_path, reason))
+
+
+def _tell_change(status: Status, told: tuple[str, str | None]) -> tuple[str, str | None]:
+    """Tell a change of state on stderr: without it, a daemon that has gone blind would only be silent."""
+    now = status["state"], status["reason"]
+    if now != told:
+        print(f"visiond is {now[0]}" + (f": {now[1]}" if now[1] else ""), file=sys.stderr, flush=True)
+    return now

@@ -1,0 +1,40 @@
+"""What every test may ask for."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's own folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def assets() -> Path:
+    """Real models and pictures, read in place; the checkout has them beside it or the test cannot run."""
+    folder = ROOT.parent / "shared" / "assets"
+    if not folder.is_dir():
+        pytest.skip("no ../shared/assets beside the project: real models and pictures are not here")
+    return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Where VISIOND_NO_SKIPS is set (CI), a test that could have run and was skipped is a failure."""
+    if os.environ.get("VISIOND_NO_SKIPS") and not skips_are_excused(terminalreporter):
+        terminalreporter.write_line("skipped tests count as failures here (VISIOND_NO_SKIPS)", red=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("VISIOND_NO_SKIPS") and not skips_are_excused(reporter):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def skips_are_excused(reporter: pytest.TerminalReporter) -> bool:
+    """Only the absence of the assets' folder excuses a skip."""
+    return all("no ../shared/assets" in str(report.longrepr) for report in reporter.stats.get("skipped", []))
