@@ -26,9 +26,8 @@ lint: $(VENV)/test.stamp  ## ruff and mypy
 bench: $(VENV)/test.stamp  ## measure; prints a table, and JSON to bench.json
 	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
-model:  ## train, quantize and measure models/shapes again, in its own environment; under 45 minutes on 2 cores
-	@sh tools/check-python.sh $(PYTHON)
-	PYTHON=$(PYTHON) sh models/shapes/make.sh
+model: $(VENV)/run.stamp  ## train, quantize and measure models/shapes again, in its own environment; under 45 minutes on 2 cores
+	@PYTHON=$(PYTHON) BIN=$(CURDIR)/$(BIN) sh models/shapes/make.sh $(ARGS)
 
 schema: $(VENV)/run.stamp  ## write the configuration's JSON Schema
 	$(BIN)/visiond schema > visiond.schema.json

@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -39,7 +39,7 @@ cameras:
     zones:
       door: [[0, 0.5], [1, 0.5], [1, 1.0]]
   back:
-    source: rtsp://admin:p@ss/w@camera:554/stream
+    source: rtsp://admin:p@ss:w@camera:554/stream
     model: objects
 models:
   path: packages
@@ -107,7 +107,9 @@ def test_every_key_is_read(write: Write) -> None:
 
 
 def test_what_is_left_out_has_a_default(write: Write) -> None:
-    config = load_config(write("cameras: {a: {source: 'csi:0', model: m}}\nmodels: {path: packages, m: {package: cats}}"))
+    config = load_config(
+        write("cameras: {a: {source: 'csi:0', model: m}}\nmodels: {path: packages, m: {package: cats}}")
+    )
     camera, model = config.cameras["a"], config.models["m"]
     assert (config.socket.path, config.socket.group) == (default_socket_path(), None)
     assert (config.socket.mode, config.socket.max_clients) == (0o660, 256)
@@ -147,7 +149,7 @@ def test_nothing_can_be_changed_afterwards(write: Write) -> None:
 
 def test_a_password_is_in_no_representation(write: Write) -> None:
     config = load_config(write(GOOD))
-    assert config.cameras["back"].source == "rtsp://admin:p%40ss%2Fw@camera:554/stream"
+    assert config.cameras["back"].source == "rtsp://admin:p%40ss:w@camera:554/stream"
     assert "p%40ss" not in repr(config)
     assert "admin" not in str(config)
 
@@ -194,13 +196,21 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
             "7:3: cameras.front.source: is missing, give what to open, such as v4l2:/dev/video0 or synthetic:shapes",
         ],
     ),
-    ("  back:\n    source", "  back:\n    sourse", ["17:3: cameras.back.source: is missing", "18:5: cameras.back.sourse"]),
+    (
+        "  back:\n    source",
+        "  back:\n    sourse",
+        ["17:3: cameras.back.source: is missing", "18:5: cameras.back.sourse"],
+    ),
     # wrong types, at the value
     ("[640, 480]", "640", ["9:11: cameras.front.size: 640 is not possible, give [width, height] in pixels"]),
     ("[640, 480]", "[640]", ["9:11: cameras.front.size: [640] is not possible, give [width, height] in pixels"]),
-    ("[640, 480]", "[1, 2, 3]", ["9:11: cameras.front.size: [1, 2, 3] is not possible, give [width, height] in pixels"]),
+    (
+        "[640, 480]",
+        "[1, 2, 3]",
+        ["9:11: cameras.front.size: [1, 2, 3] is not possible, give [width, height] in pixels"],
+    ),
     ("[640, 480]", "640x480", ['9:11: cameras.front.size: "640x480" is not possible, give [width, height] in pixels']),
-    ("[640, 480]", "[640, 480.0]", ["9:17: cameras.front.size[1]: 480.0 is not possible, give a whole number from 16"]),
+    ("[640, 480]", "[640, 480.0]", ["9:17: cameras.front.size[1]: 480.0 is not possible, give a whole number from 32"]),
     ("[640, 480]", "{w: 1}", ["9:11: cameras.front.size: this group of keys is not possible, give [width, height]"]),
     ("fps: 0", "fps: fast", ['10:10: cameras.front.fps: "fast" is not possible, give a number from 0 to 240']),
     ("fps: 0", 'fps: "30"', ['10:10: cameras.front.fps: "30" is not possible, give a number from 0 to 240, without']),
@@ -215,16 +225,24 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
     ("path: run/v.sock", "path: 5", ["2:9: socket.path: 5 is not text, put it in quotes"]),
     ("path: run/v.sock", 'path: ""', ["2:9: socket.path: is empty, give a path"]),
     ("threads: 4", "threads: 2.5", ["26:14: models.objects.threads: 2.5 is not possible, give a whole number from 1"]),
-    ("  other: {package: ./packages/dogs}", "  other: cats", ['29:10: models.other: "cats" is not possible, give keys']),
-    ("  other: {package: ./packages/dogs}", "  other:", ["29:9: models.other: is empty, give keys with values below it"]),
+    (
+        "  other: {package: ./packages/dogs}",
+        "  other: cats",
+        ['29:10: models.other: "cats" is not possible, give keys'],
+    ),
+    (
+        "  other: {package: ./packages/dogs}",
+        "  other:",
+        ["29:9: models.other: is empty, give keys with values below it"],
+    ),
     # ranges, at the value
     ("fps: 0", "fps: 500", ["10:10: cameras.front.fps: 500 is out of range, give 0 to 240"]),
     ("fps: 0", "fps: -1", ["10:10: cameras.front.fps: -1 is out of range, give 0 to 240"]),
     ("fps: 0", "fps: 1e3", ["10:10: cameras.front.fps: 1e3 is out of range, give 0 to 240"]),
     ("fps: 0", "fps: 0x1FF", ["10:10: cameras.front.fps: 0x1FF is out of range, give 0 to 240"]),
     ("fps: 0", "fps: .inf", ["10:10: cameras.front.fps: is not a finite number, give one that is"]),
-    ("[640, 480]", "[640, 9000]", ["9:17: cameras.front.size[1]: 9000 is out of range, give 16 to 8192"]),
-    ("[640, 480]", "[010, 480]", ["9:12: cameras.front.size[0]: 010 is out of range, give 16 to 8192"]),
+    ("[640, 480]", "[640, 9000]", ["9:17: cameras.front.size[1]: 9000 is out of range, give 32 to 8192"]),
+    ("[640, 480]", "[010, 480]", ["9:12: cameras.front.size[0]: 010 is out of range, give 32 to 8192"]),
     ("rotate: 90", "rotate: 45", ["11:13: cameras.front.rotate: 45 is not possible, give 0, 90, 180 or 270"]),
     ("max_age_ms: 500", "max_age_ms: 0", ["13:17: cameras.front.max_age_ms: 0 is out of range, give 10 to 60000"]),
     ("min_score: 0.25", "min_score: 25", ["27:16: models.objects.min_score: 25 is out of range, give 0 to 1"]),
@@ -236,16 +254,28 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
         "accelerator: Prefere",
         ['24:18: models.objects.accelerator: "Prefere" is not possible, did you mean prefer? Give required, prefer'],
     ),
-    ("accelerator: never", "accelerator: x", ['24:18: models.objects.accelerator: "x" is not possible, give required, ']),
+    (
+        "accelerator: never",
+        "accelerator: x",
+        ['24:18: models.objects.accelerator: "x" is not possible, give required, '],
+    ),
     # file modes
-    ('mode: "0600"', "mode: 0600", ['4:9: socket.mode: is not a file mode, give three octal digits in quotes, such as']),
+    (
+        'mode: "0600"',
+        "mode: 0600",
+        ["4:9: socket.mode: is not a file mode, give three octal digits in quotes, such as"],
+    ),
     ('mode: "0600"', "mode: 0o600", ["4:9: socket.mode: is not a file mode, give three octal digits in quotes"]),
     ('mode: "0600"', 'mode: "0680"', ["4:9: socket.mode: is not a file mode, give three octal digits in quotes"]),
     ('mode: "0600"', 'mode: "1777"', ["4:9: socket.mode: is not a file mode, give three octal digits in quotes"]),
     # paths
     ("run/v.sock", f"/{'x' * 107}", ["2:9: socket.path: has 108 bytes with its folder, the system allows 107: give a"]),
     ("run/v.sock", f"/{'ü' * 60}", ["2:9: socket.path: has 121 bytes with its folder, the system allows 107: give a"]),
-    ("run/v.sock", "~nobody-has-this/x", ["2:9: socket.path: the user after ~ has no home folder, write the whole path"]),
+    (
+        "run/v.sock",
+        "~nobody-has-this/x",
+        ["2:9: socket.path: the user after ~ has no home folder, write the whole path"],
+    ),
     ("images:pictures", "images:~nobody-has-this/x", ["8:13: cameras.front.source: the user after ~ has no home"]),
     # names
     (
@@ -257,7 +287,11 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
     ("      door:", f"      {'d' * 33}:", [f"16:7: cameras.front.zones.{'d' * 33}: is not a possible name"]),
     ("  back:\n", "  12:\n", ["17:3: cameras.12: a key must be text, put it in quotes"]),
     # sources
-    ("images:pictures", "imges:pictures", ["8:13: cameras.front.source: an unknown kind of camera, did you mean images:"]),
+    (
+        "images:pictures",
+        "imges:pictures",
+        ["8:13: cameras.front.source: an unknown kind of camera, did you mean images:"],
+    ),
     ("images:pictures", "/dev/video0", ["8:13: cameras.front.source: a device needs its kind before it, give v4l2:"]),
     ("images:pictures?loop=1", "csi:left", ["8:13: cameras.front.source: a CSI camera is a number, give csi:0"]),
     ("?loop=1", "?lop=1", ["8:13: cameras.front.source: an unknown option after ?, known for images: ?loop=0|1"]),
@@ -266,8 +300,18 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
         "v4l2:/dev/video0",
         ["10:10: cameras.front.fps: 0 is not possible for a live camera, leave fps out or give more than 0, to 240"],
     ),
+    ("images:pictures?loop=1", "synthetic:x", ["8:13: cameras.front.source: there is no such scene, give synthetic:"]),
+    (
+        "p@ss:w",
+        "p@ss/w",
+        ["18:13: cameras.back.source: where the password ends is uncertain: write an @ in it or behind"],
+    ),
     # zones
-    ("[[0, 0.5], [1, 0.5], [1, 1.0]]", "5", ["16:13: cameras.front.zones.door: 5 is not possible, give a list of [x, y]"]),
+    (
+        "[[0, 0.5], [1, 0.5], [1, 1.0]]",
+        "5",
+        ["16:13: cameras.front.zones.door: 5 is not possible, give a list of [x, y]"],
+    ),
     ("[[0, 0.5], [1, 0.5], [1, 1.0]]", "[]", ["16:13: cameras.front.zones.door: has 0 points, give 3 to 64"]),
     (
         "[[0, 0.5], [1, 0.5], [1, 1.0]]",
@@ -278,7 +322,7 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
     (
         "[[0, 0.5], [1, 0.5], [1, 1.0]]",
         "[[0, 0], [1, 1], [1, 0], [0, 1]]",
-        ["16:13: cameras.front.zones.door: the lines after points 1 and 3 meet or cross, give the corners in the order"],
+        ["16:13: cameras.front.zones.door: the lines after points 1 and 3 meet or cross, give the corners in the"],
     ),
     # what only two keys together show
     (
@@ -292,14 +336,12 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
         ["12:12: cameras.front.model: no model has this name, known here: objects, other"],
     ),
     ("package: cats", "package: cat", ["23:14: models.objects.package: there is no such package in ", "cats?"]),
-    ("./packages/dogs", "./dogs", ["29:20: models.other.package: ", "/dogs is not a folder, give the path of a model"]),
+    ("./packages/dogs", "./dogs", ["29:20: models.other.package: ./dogs is not a folder, seen from "]),
 ]
 
 
 @pytest.mark.parametrize(("good", "bad", "expected"), MISTAKES, ids=[f"{bad[:40].strip()}" for _, bad, _ in MISTAKES])
-def test_fault_44_each_mistake_is_one_line_at_its_place(
-    write: Write, good: str, bad: str, expected: list[str]
-) -> None:
+def test_fault_44_each_mistake_is_one_line_at_its_place(write: Write, good: str, bad: str, expected: list[str]) -> None:
     assert GOOD.count(good) == 1, "the row must change one place"
     path = write(GOOD.replace(good, bad))
     lines = problems(path)
@@ -333,7 +375,9 @@ def test_fault_44_each_mistake_is_one_line_at_its_place(
             "models:\ncameras: [a]\nsocket: 5",
             [
                 "1:8: models: is empty, give at least one model under a name of its own",
-                "2:10: cameras: [a] is not possible, give at least one camera under a name of its own".replace("[a]", '["a"]'),
+                "2:10: cameras: [a] is not possible, give at least one camera under a name of its own".replace(
+                    "[a]", '["a"]'
+                ),
                 "3:9: socket: 5 is not possible, give keys with values below it",
             ],
         ),
@@ -378,6 +422,7 @@ def test_fault_44_all_problems_come_at_once_in_the_order_of_the_file(write: Writ
         "rtsp://admin:hunter2@/x",
         "rtsp://admin:hunter2@host:99999/x",
         "rtsp://admin:hunter2@ho st/x",
+        "rtsp://admin:x@hunter2/y@10.0.0.5/x",
         "admin:hunter2@10.0.0.5",
         "hunter2@10.0.0.5",
         "http://x/?token=hunter2 x",
@@ -451,7 +496,9 @@ def test_the_schema_refuses_an_unknown_key_wherever_the_loader_does(write: Write
     data = load(write(GOOD)).data
 
     def groups(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-        inner = [found for key, child in value.items() if isinstance(child, dict) for found in groups(child, (*path, key))]
+        inner = [
+            found for key, child in value.items() if isinstance(child, dict) for found in groups(child, (*path, key))
+        ]
         return [path, *inner]
 
     for path in groups(data):
@@ -516,19 +563,23 @@ def test_the_documented_examples_load(root: Path, write: Write) -> None:
     examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert examples
     for example in examples:
-        load_config(write(example.replace("package: ", "package: ./packages/cats #")))
+        load_config(write(example.replace("package: shapes", "package: ./packages/cats")))
 
 
 # whatever a hand does to a file
 
-SNIPPETS = ["\n", " ", "  ", ":", "- ", "[", "]", "{", "}", "&a ", "*a", "!x ", "'", '"', "#", "fps", "null", "no", "1e9", "-1",
-            "0x", "\t", "models", "path", "[[0,0]]", "é", "~", "rtsp://u:p@h", "%"]  # fmt: skip
+SNIPPETS = [
+    *("\n", " ", "  ", ":", "- ", "[", "]", "{", "}", "&a ", "*a", "!x ", "'", '"', "#", "\t", "é", "~", "%"),
+    *("fps", "null", "no", "1e9", "-1", "0x", "models", "path", "[[0,0]]", "rtsp://u:p@h"),
+]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
-        st.tuples(st.integers(0, len(GOOD)), st.integers(0, 12), st.sampled_from(["", *SNIPPETS])), min_size=1, max_size=4
+        st.tuples(st.integers(0, len(GOOD)), st.integers(0, 12), st.sampled_from(["", *SNIPPETS])),
+        min_size=1,
+        max_size=4,
     )
 )
 def test_fault_44_a_garbled_file_is_refused_in_words_or_means_something(edits: list[tuple[int, int, str]]) -> None:

@@ -51,7 +51,7 @@ def test_degraded_names_the_engine_and_the_numbers() -> None:
     state, why = overall({"front": camera()}, {"objects": engine(failures=1)}, set())
     assert (state, why) == (
         "degraded",
-        "engine objects: 1 golden examples are not reproduced: cat.jpg: best cat 0.41",
+        "engine objects: golden examples not reproduced: 1; cat.jpg: best cat 0.41",
     )
 
 

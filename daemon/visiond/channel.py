@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 MAX_PACKET_BYTES = 1 << 17  # a result of 100 objects takes about 20 kB; the kernel's default buffer holds 208 KiB
 MAX_FDS = 4
+
+_encoder = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
 
 class ChannelClosed(Exception):
@@ -33,9 +35,9 @@ class Channel:
         """Descriptor to wait on."""
         return self._socket.fileno()
 
-    def send(self, message: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
+    def send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
         """Send one message; raises ChannelClosed, or BlockingIOError when the parent's end is full."""
-        packet = json.dumps(message, allow_nan=False, separators=(",", ":")).encode()
+        packet = _encoder.encode(message).encode()
         try:
             if fds:
                 socket.send_fds(self._socket, [packet], list(fds))

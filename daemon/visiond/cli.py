@@ -61,23 +61,23 @@ def schema(_: argparse.Namespace) -> int:
 
 def status(arguments: argparse.Namespace) -> int:
     """One status message."""
-    from visiond import status_report
+    from visiond.status_report import status as report
 
-    return status_report.status(_socket_path(arguments), arguments.json, sys.stdout)
+    return report(_socket_path(arguments), arguments.json, sys.stdout)
 
 
 def watch(arguments: argparse.Namespace) -> int:
     """Follow the detections."""
-    from visiond import watch as live
+    from visiond.watch import watch as follow
 
-    return live.watch(_socket_path(arguments), arguments.camera, arguments.count, arguments.json, sys.stdout)
+    return follow(_socket_path(arguments), arguments.camera, arguments.count, arguments.json, sys.stdout)
 
 
 def cameras(arguments: argparse.Namespace) -> int:
     """Say what can be opened here."""
-    from visiond.cameras import listing
+    from visiond.cameras.listing import cameras as list_all
 
-    return listing.cameras(arguments.json, sys.stdout)
+    return list_all(arguments.json, sys.stdout)
 
 
 class _Parser(argparse.ArgumentParser):

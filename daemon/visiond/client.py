@@ -27,6 +27,7 @@ SILENCE_S: Final = 5.0
 MAX_LINE_BYTES: Final = 64 * 1024
 MAX_RETRY_S: Final = 5.0
 _FIRST_RETRY_S: Final = 0.25
+_SUBSCRIBED: Final = "subscribed"
 
 
 class HelloCamera(TypedDict):
@@ -147,6 +148,10 @@ class Away(TypedDict):
 Message = Hello | Detections | Status | Pong | Error | Bye
 
 
+class Refused(Exception):
+    """The daemon does not know what was asked for: a camera or a label that it does not have, a number out of range."""
+
+
 class Connection:
     """A connection to the daemon, to be iterated over. Iteration ends with the daemon's bye or the end of the stream.
 
@@ -157,6 +162,7 @@ class Connection:
     def __init__(self, path: str | PathLike[str] = DEFAULT_PATH, silence_s: float = SILENCE_S) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._received = bytearray()
+        self._subscribing = False
         self._socket.settimeout(silence_s)
         try:
             self._socket.connect(fspath(path))
@@ -167,6 +173,8 @@ class Connection:
     def __iter__(self) -> Iterator[Message]:
         while (line := self._read_line()) is not None:
             message = _message(line)
+            if self._subscribing and not self._passes(message):
+                continue
             if message["type"] == "hello" and message["protocol"][0] != PROTOCOL:
                 raise ValueError(f"the daemon speaks protocol {message['protocol']}, this client {PROTOCOL}: update it")
             yield message
@@ -209,6 +217,15 @@ class Connection:
     ) -> None:
         self.close()
 
+    def _passes(self, message: Message) -> bool:
+        """Hold results back until the pong that follows the first subscription: before it they are unfiltered."""
+        if message["type"] == "error":
+            raise Refused(message["reason"])
+        if message["type"] == "pong" and message.get("id") == _SUBSCRIBED:
+            self._subscribing = False
+            return False
+        return message["type"] != "detections"
+
     def _request(self, fields: Mapping[str, object]) -> None:
         self._socket.sendall(json.dumps(fields).encode() + b"\n")
 
@@ -235,11 +252,17 @@ def connect(
     max_hz: float | None = None,
     silence_s: float = SILENCE_S,
 ) -> Connection:
-    """Connect, and subscribe where something is asked for; iterate over what comes back. Errors as in Connection."""
+    """Connect, and subscribe where something is asked for; iterate over what comes back.
+
+    A robot that asks for persons must not take everything for a person: no result comes before the subscription holds,
+    and one that the daemon refuses raises Refused. Other errors as in Connection.
+    """
     connection = Connection(path, silence_s)
     if (cameras, labels, min_score, max_hz) != (None, None, None, None):
+        connection._subscribing = True
         try:
             connection.subscribe(cameras=cameras, labels=labels, min_score=min_score, max_hz=max_hz)
+            connection.ping(_SUBSCRIBED)
         except OSError:  # sent away already: what it said before it hung up is still there to be read
             pass
     return connection
@@ -257,7 +280,7 @@ def stay_connected(
     """Yield messages for ever, over as many connections as it takes; a hello starts each.
 
     While there is none, an `away` message says why and when the next try is (0.25 s later, then up to 5 s): a robot
-    that sees it knows that it sees nothing.
+    that sees it knows that it sees nothing. Raises Refused, as `connect` does: trying again would not help.
     """
     retry_s = _FIRST_RETRY_S
     while True:

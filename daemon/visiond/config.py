@@ -68,7 +68,7 @@ class Camera(_Section):
     size: Size | None = Field(
         default=None,
         title="[width, height] in pixels",
-        description="Width and height asked of the camera, in pixels, 16 to 8192. Left out: the source's own.",
+        description="Width and height asked of the camera, in pixels, 32 to 8192. Left out: the source's own.",
     )
     fps: float | None = Field(
         default=None,

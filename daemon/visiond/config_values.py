@@ -23,6 +23,7 @@ _OCTAL: Final = re.compile(r"0?[0-7]{3}")
 
 
 def check_name(name: str) -> str:
+    """Return the name of a camera, zone or model; raises ValueError when it is none."""
     if not _NAME.fullmatch(name):
         raise ValueError("is not a possible name, give 1 to 32 of a-z, 0-9, _ and -, beginning with a letter or digit")
     return name
@@ -79,7 +80,7 @@ OctalMode = Annotated[
     int, BeforeValidator(_octal), WithJsonSchema({"type": "string", "pattern": f"^{_OCTAL.pattern}$"})
 ]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Side = Annotated[int, Field(ge=16, le=8192)]
+Side = Annotated[int, Field(ge=32, le=8192)]
 Size = Annotated[tuple[Side, Side], Field(strict=False)]  # strict would ask for a tuple, and YAML gives a list
 Rotation = Annotated[Literal[0, 90, 180, 270], BeforeValidator(_whole)]
 Source = Annotated[str, AfterValidator(_source)]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from visiond.cameras.address import absolute
+from visiond.cameras.address import absolute, redact
 from visiond.config_values import check_name
 from visiond.places import default_models_path
 from visiond.wording import nearest
@@ -51,9 +51,10 @@ def _report_model(document: Document, name: str, models: Mapping[str, Any]) -> N
     except OSError as error:
         document.report(("models", name, "package"), f"cannot be looked at ({error.strerror}), give another path")
         return
-    text = f"{folder} is not a folder, give the path of a model package"
+    text = f"{redact(package)} is not a folder, seen from {document.folder}: give the path of a model package"
     if "/" not in package:
-        text = f"there is no such package in {packages}{nearest(package, _packages_in(packages))}"
+        looked_in = redact(path) if isinstance(path, str) else packages
+        text = f"there is no such package in {looked_in}{nearest(package, _packages_in(packages))}"
     document.report(("models", name, "package"), text)
 
 

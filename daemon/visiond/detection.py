@@ -34,7 +34,8 @@ class Box:
         if width <= 0 or height <= 0:
             return 0.0
         intersection = width * height
-        return intersection / (self.area + other.area - intersection)
+        union = self.area + other.area - intersection
+        return intersection / union if union > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +84,39 @@ class Result:
     objects: tuple[Detection, ...] | None = None
     classes: tuple[Classification, ...] | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields for JSON, compact: a result crosses two processes for every frame."""
+        stages, objects, classes = self.stages_ms, self.objects, self.classes
+        return {
+            "camera": self.camera,
+            "frame": self.frame,
+            "captured_ns": self.captured_ns,
+            "engine": self.engine,
+            "stages_ms": (stages.wait, stages.preprocess, stages.invoke, stages.decode),
+            "objects": None
+            if objects is None
+            else [
+                (o.label, o.class_id, o.score, (o.box.xmin, o.box.ymin, o.box.xmax, o.box.ymax), o.track_id, o.zones)
+                for o in objects
+            ],
+            "classes": None if classes is None else [(c.label, c.class_id, c.score) for c in classes],
+        }
+
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        """Build from what `dataclasses.asdict` gave, after a trip through JSON."""
+        """Build from what `to_json` gave, after a trip through JSON."""
         objects, classes = fields["objects"], fields["classes"]
         return cls(
             camera=fields["camera"],
             frame=fields["frame"],
             captured_ns=fields["captured_ns"],
             engine=fields["engine"],
-            stages_ms=Stages(**fields["stages_ms"]),
+            stages_ms=Stages(*fields["stages_ms"]),
             objects=None
             if objects is None
             else tuple(
-                Detection(o["label"], o["class_id"], o["score"], Box(**o["box"]), o["track_id"], tuple(o["zones"]))
-                for o in objects
+                Detection(label, class_id, score, Box(*corners), track_id, tuple(zones))
+                for label, class_id, score, corners, track_id, zones in objects
             ),
-            classes=None if classes is None else tuple(Classification(**c) for c in classes),
+            classes=None if classes is None else tuple(Classification(*each) for each in classes),
         )

@@ -51,5 +51,5 @@ def _why_degraded(engine: Mapping[str, Any]) -> str | None:
         return str(engine["reason"])
     golden = engine["golden"]
     if golden is not None and golden["failed"]:
-        return f"{golden['failed']} golden examples are not reproduced: {'; '.join(golden['failures'])}"
+        return f"golden examples not reproduced: {golden['failed']}; {golden['failures'][0]}"
     return None

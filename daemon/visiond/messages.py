@@ -120,7 +120,8 @@ _KINDS: dict[str, type[Any]] = {
 
 def to_json(message: Message) -> dict[str, Any]:
     """Return the message as JSON fields, its class name under "message"."""
-    return {"message": type(message).__name__, **asdict(message)}
+    fields = message.to_json() if isinstance(message, Result) else asdict(message)
+    return {"message": type(message).__name__, **fields}
 
 
 def from_json(fields: Mapping[str, Any]) -> Message:
@@ -131,7 +132,7 @@ def from_json(fields: Mapping[str, Any]) -> Message:
         raise ValueError(f"no such message: {str(fields)[:80]}")
     try:
         return _rebuild(kind, values)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{kind.__name__}: {error}") from error
 
 

@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 JsonSchema = Mapping[str, Any]
 
-_NOUNS: Final = {
+NOUNS: Final = {
     "integer": "a whole number",
     "number": "a number",
     "boolean": "true or false",
@@ -96,7 +96,11 @@ def _noun(schema: JsonSchema) -> str:
     items = schema.get("items")
     if kind == "array" and isinstance(items, Mapping) and "title" in items:
         return f"a list of {items['title']}"
-    return _NOUNS.get(kind, "")
+    if "pattern" in schema:
+        return f"text that matches {schema['pattern']}"
+    if "maxLength" in schema:
+        return f"text of {schema.get('minLength', 0)} to {schema['maxLength']} characters"
+    return NOUNS.get(kind, "")
 
 
 def _choices(schema: JsonSchema) -> list[Any]:

@@ -42,8 +42,8 @@ class View:
             self._away = message
 
     def render(self) -> Group:
-        """Return the state's line and a row per camera."""
-        return Group(self._state_line(), self._table())
+        """Return the state's line and a row per camera. The last line is short: the terminal writes its ^C there."""
+        return Group(self._state_line(), self._table(), Text("Ctrl-C ends", style="dim"))
 
     def _state_line(self) -> Text:
         if self._away is not None:
@@ -68,13 +68,14 @@ class View:
         return table
 
     def _row(self, name: str) -> list[Text]:
-        camera = self._status["cameras"].get(name) if self._status is not None else None
-        state = camera["state"] if camera is not None else ""
+        status = self._status if self._away is None else None
+        camera = status["cameras"].get(name) if status is not None else None
+        state = camera["state"] if camera is not None else "unknown"
         fps = camera["fps"] if camera is not None else None
         row = [
             Text(name),
             Text(state, style="green" if state == "streaming" else "yellow"),
-            Text("" if fps is None else f"{fps:.1f}"),
+            Text("-" if fps is None else f"{fps:.1f}"),
         ]
         latest = self._latest.get(name)
         if latest is None:

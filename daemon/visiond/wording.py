@@ -16,8 +16,8 @@ from typing import Any, Final
 import pydantic
 
 from visiond.cameras.address import redact
-from visiond.schema_field import SchemaField, UntitledSchema
-from visiond.yaml_scalars import resolve_scalar
+from visiond.schema_field import NOUNS, SchemaField, UntitledSchema
+from visiond.yaml_scalars import reads_as_text
 from visiond.yaml_tree import KeyPath, Node
 
 _MAX_SHOWN: Final = 60
@@ -109,15 +109,15 @@ def _own_words(details: Any) -> str:
 
 def _wrong_value(details: Any, field: SchemaField, node: Node) -> str:
     shown, remedy = show(node), field.remedy()
-    if not remedy:
+    if not remedy or (node.children and remedy == NOUNS["object"]):  # a union of groups: only pydantic knows which
         return f"{shown} is not possible: {details['msg']}"
     if node.value is None and not node.children:
         return f"is empty{_give(remedy)}"
     if details["type"] in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
         return f"{shown} is out of range{_give(field.limits())}"
-    if node.kind is str and remedy == "text":
+    if node.kind is str and not isinstance(node.value, str) and remedy.startswith("text"):
         return f"{shown} is not text, put it in quotes"
-    if isinstance(node.value, str) and not isinstance(resolve_scalar(node.value), str):
+    if isinstance(node.value, str) and not reads_as_text(node.value):
         remedy += ", without quotes"
     elif isinstance(node.value, str) and (
         close := difflib.get_close_matches(node.value, map(str, field.choices()), n=1)

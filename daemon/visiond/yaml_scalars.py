@@ -41,6 +41,14 @@ def resolve_scalar(text: str) -> Scalar:
     return text
 
 
+def reads_as_text(text: str) -> bool:
+    """Whether an unquoted scalar is text, not a number, a truth value or nothing."""
+    try:
+        return isinstance(resolve_scalar(text), str)
+    except ValueError:
+        return False
+
+
 def _bounded(number: int) -> int:
     if abs(number) > MAX_INTEGER:
         raise ValueError("is too large for a whole number, give one of at most 18 digits")

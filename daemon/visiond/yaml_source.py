@@ -166,8 +166,7 @@ def _decode(content: bytes) -> tuple[str, list[Problem]]:
     except UnicodeDecodeError as error:
         return "", [_problem_after(content[: error.start], "is not UTF-8 text, save the file as UTF-8")]
     problems = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        line = line.removesuffix("\r")
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         if control := CONTROL_CHARACTER.search(line):
             problems.append(Problem(Position(number, control.start() + 1), (), "a control character, remove it"))
         if tab := _TAB.match(line):

@@ -16,7 +16,7 @@ from yaml.parser import Parser
 from yaml.reader import Reader
 from yaml.scanner import Scanner
 
-from visiond.yaml_scalars import Scalar, resolve_scalar
+from visiond.yaml_scalars import Scalar, reads_as_text, resolve_scalar
 from visiond.yaml_syntax import syntax_problem
 
 MAX_DEPTH: Final = 20
@@ -201,11 +201,7 @@ class _Builder:
             )
         if event.value == "<<":
             return self._report(event, "a merge key (<<) is not supported, write the keys out")
-        try:
-            is_text = isinstance(resolve_scalar(event.value), str)
-        except ValueError:
-            is_text = False
-        return is_text or self._report(event, "a key must be text, put it in quotes")
+        return reads_as_text(event.value) or self._report(event, "a key must be text, put it in quotes")
 
     def _add_child(self, parent: Node, key: str | int, key_at: Position | None) -> None:
         self._path.append(key)

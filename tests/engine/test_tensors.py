@@ -35,7 +35,7 @@ def tensor(dtype: str, scale: float | None = None, zero_point: int = 0) -> Tenso
 def quantized_tensors(draw: st.DrawFn) -> TensorInfo:
     dtype = draw(st.sampled_from(INTEGERS))
     limits = np.iinfo(dtype)
-    scale = draw(st.floats(1e-6, 1e3, width=32))
+    scale = draw(st.floats(2**-20, 2**10, width=32))
     return tensor(dtype, scale, draw(st.integers(int(limits.min), int(limits.max))))
 
 

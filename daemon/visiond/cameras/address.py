@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote, unquote_plus
 NETWORK: Final = ("rtsp", "rtsps", "http", "https")
 LIVE: Final = ("v4l2", "csi", *NETWORK)
 PATHS: Final = ("file", "images")
+SCENES: Final = ("shapes",)
 FORMS: Final = {
     "v4l2": "v4l2:/dev/v4l/by-id/NAME",
     "csi": "csi:0",
@@ -123,7 +124,7 @@ def redact(source: str) -> str:
     if "@" in query:
         return f"{scheme}://{HIDDEN}"
     user, at, after = before_query.rpartition("@")
-    if at and (":" in user or not re.search(r"[/#]", user)):
+    if at and re.search("^[^/#]*$|[:@]", user):
         before_query = f"{HIDDEN}@{after}"
     return f"{scheme}://{_redact_parameters(before_query + question + query)}"
 
@@ -153,17 +154,25 @@ def _unknown_kind(scheme: str) -> str:
 
 
 def _encoded(scheme: str, rest: str) -> str:
-    """Return what follows `scheme://` with user and password percent-encoded; an @ in the path is left alone."""
+    """Return what follows `scheme://` with user and password percent-encoded.
+
+    Raises ValueError where the password's end is uncertain: a part of it might be taken, and shown, as the host's name.
+    """
     if not rest.startswith("//"):
         raise ValueError(f"// is missing after {scheme}:, give {FORMS[scheme]}")
     rest = rest[2:]
     if re.search(r"\s", rest):
         raise ValueError("a space in the address, write it as %20")
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    for candidate in (authority, rest.partition("?")[0], rest):
+    authority, before_query = re.split(r"[/?#]", rest, maxsplit=1)[0], rest.partition("?")[0]
+    for candidate in (authority, before_query, rest):
         user, at, host = candidate.rpartition("@")
         host = re.split(r"[/?#]", host, maxsplit=1)[0]
         if match := _HOST.fullmatch(host):
+            longest = rest.rpartition("@")[0]
+            if len(longest) > len(user) and re.search("[:@]", longest):
+                raise ValueError(
+                    "where the password ends is uncertain: write an @ in it or behind the host as %40, a / as %2F"
+                )
             if match[2] and not 0 < int(match[2][1:]) < 1 << 16:
                 raise ValueError("the port is out of range, give 1 to 65535")
             return quote(user, safe=":%!$&'()*+,;=~") + at + rest[len(user) + len(at) :]
@@ -193,6 +202,8 @@ def _checked_target(scheme: str, target: str) -> str:
         raise ValueError("a CSI camera is a number, give csi:0")
     if scheme == "v4l2" and not target.startswith("/"):
         raise ValueError(f"a V4L2 camera is the path of its device, give {FORMS['v4l2']} or v4l2:/dev/video0")
+    if scheme == "synthetic" and target not in SCENES:
+        raise ValueError(f"there is no such scene, give synthetic:{' or synthetic:'.join(SCENES)}")
     if scheme in PATHS and target.startswith("//"):
         if not target.startswith("///"):
             raise ValueError(f"// begins a host's name, give {FORMS[scheme]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from typing import Final
@@ -34,40 +35,50 @@ class Capture:
         live = SourceAddress.parse(order.source).is_live
         self._waits_for_engine = order.fps == 0 and not live
         self._thinner = Thinner(order.fps if live else None)
-        self._retry_s = FIRST_RETRY_S
-        self._broken = 0
+        self._backoff_s = FIRST_RETRY_S
+        self._opened_s: float | None = None  # None while it is not open
+        self._retry_at_s = 0.0
+        self._broken = 0  # frames in a row
 
     def run(self) -> None:
         """Open, play, and try again when it fails."""
         self._reporter.change("opening")
         while True:
-            try:
-                self._play()
-            except CameraError as error:
-                self._wait_to_retry(error)
-            else:
-                self._rest()
-
-    def _play(self) -> None:
-        """Open the camera and publish its frames until its end."""
-        camera = open_camera(self._order.source, self._order.size, self._order.fps)
-        self._reporter.opened(camera.skipped)
-        opened_s = time.monotonic()
-        try:
-            while True:
-                if self._waits_for_engine:
-                    self._outlet.wait_until_taken(self._reporter.tick)
-                captured_ns = camera.grab()
-                if captured_ns is None:
-                    return
-                if self._thinner.keeps(captured_ns):
-                    self._publish(camera, captured_ns)
+            if self._plays_to_its_end():
+                self._reporter.change("ended", "played to its end; ?loop=1 behind the source repeats it")
+                self._retry_at_s = math.inf  # only the parent can end this process
+            while (left_s := self._retry_at_s - time.monotonic()) > 0:
+                time.sleep(min(left_s, PERIOD_S))
                 self._reporter.tick()
+
+    def _plays_to_its_end(self) -> bool:
+        """Open the camera and publish its frames; False when it fails, which is reported then."""
+        camera = None
+        self._opened_s = None
+        try:
+            camera = open_camera(self._order.source, self._order.size, self._order.fps)
+            self._opened_s = time.monotonic()
+            self._reporter.opened(camera.skipped)
+            self._play(camera)
+        except CameraError as error:
+            self._failed(error)  # before it is closed: that may wait for the network
+            return False
         finally:
-            if time.monotonic() - opened_s > STABLE_S:
-                self._retry_s = FIRST_RETRY_S
-            self._reporter.closed()
-            camera.close()
+            if camera is not None:
+                self._reporter.closed()
+                camera.close()
+        return True
+
+    def _play(self, camera: Camera) -> None:
+        while True:
+            if self._waits_for_engine:
+                self._outlet.wait_until_taken(self._reporter.tick)
+            captured_ns = camera.grab()
+            if captured_ns is None:
+                return
+            if self._thinner.keeps(captured_ns):
+                self._publish(camera, captured_ns)
+            self._reporter.tick()
 
     def _publish(self, camera: Camera, captured_ns: int) -> None:
         size = self._outlet.publish(camera, captured_ns)
@@ -80,21 +91,14 @@ class Capture:
             self._broken = 0
             raise CameraError(f"{MAX_BROKEN} frames in a row were broken; check cable, bandwidth and format", "lost")
 
-    def _wait_to_retry(self, error: CameraError) -> None:
+    def _failed(self, error: CameraError) -> None:
+        """Date the next try, and report it."""
+        if self._opened_s is not None and time.monotonic() - self._opened_s > STABLE_S:
+            self._backoff_s = FIRST_RETRY_S
         if error.state == "refused":
             wait_s = REFUSED_RETRY_S
         else:
-            wait_s = self._retry_s * random.uniform(1 - JITTER, 1 + JITTER)
-            self._retry_s = min(2 * self._retry_s, LAST_RETRY_S)
+            wait_s = self._backoff_s * random.uniform(1 - JITTER, 1 + JITTER)
+            self._backoff_s = min(2 * self._backoff_s, LAST_RETRY_S)
+        self._retry_at_s = time.monotonic() + wait_s
         self._reporter.change(error.state, str(error), wait_s)
-        until_s = time.monotonic() + wait_s
-        while (left_s := until_s - time.monotonic()) > 0:
-            time.sleep(min(left_s, PERIOD_S))
-            self._reporter.tick()
-
-    def _rest(self) -> None:
-        """The source is at its end; only the parent can end this process."""
-        self._reporter.change("ended", "played to its end; ?loop=1 behind the source repeats it")
-        while True:
-            time.sleep(PERIOD_S)
-            self._reporter.tick()

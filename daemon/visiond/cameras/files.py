@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,8 +64,9 @@ class _Video:
 
     def _open(self) -> cv2.VideoCapture:
         try:
-            with self._path.open("rb") as file:
-                file.read(1)
+            if not stat.S_ISREG(self._path.stat().st_mode):
+                raise CameraError(f"{self._path}: not a file; images:FOLDER plays the pictures of a folder", "refused")
+            self._path.open("rb").close()
         except OSError as error:
             state = "absent" if isinstance(error, FileNotFoundError) else "refused"
             raise CameraError(f"{self._path}: cannot be read: {error.strerror}", state) from error

@@ -1,4 +1,4 @@
-"""FrameOutlet: the camera worker's end of the FrameRing. Slots for the camera to fill, offers of rings to the parent."""
+"""FrameOutlet: the camera worker's end of the FrameRing. Slots for the camera to fill; rings offered to the parent."""
 
 from __future__ import annotations
 

@@ -45,5 +45,5 @@ class Thinner:
             self._due_ns = captured_ns
         if captured_ns < self._due_ns - self._period_ns // 4:
             return False
-        self._due_ns = max(self._due_ns, captured_ns - self._period_ns) + self._period_ns
+        self._due_ns = max(self._due_ns, captured_ns - self._period_ns // 2) + self._period_ns
         return True

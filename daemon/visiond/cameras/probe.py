@@ -19,25 +19,25 @@ _VIDEO_CODEC: Final = re.compile(rb"^m=video .*?^a=rtpmap:\d+ ([\w.-]+)", re.MUL
 
 
 def why_not(address: SourceAddress) -> CameraError:
-    """Return what to tell about a stream that could not be opened.
+    """Return what to tell about a stream that could not be opened; of the address it names host and port only.
 
     Its state is absent while the server cannot be reached, refused when it answers and a person must change something.
     """
     url = urlsplit(address.target)
-    server = f"{address.redacted}: {url.hostname}"
     port = url.port or _PORTS[address.scheme]
+    server = f"{url.hostname}:{port}"
     try:
         answer = _ask(url, port)
     except (socket.gaierror, UnicodeError):
-        return CameraError(f"{server} is not a known host; check the name, or the network's name server", "absent")
-    except ConnectionRefusedError:
         return CameraError(
-            f"{server} refuses connections to port {port}; is its server on, and the port right?", "absent"
+            f"{url.hostname} is not a known host; check the name, or the network's name server", "absent"
         )
+    except ConnectionRefusedError:
+        return CameraError(f"{server} refuses connections; is its server on, and the port right?", "absent")
     except TimeoutError:
-        return CameraError(f"{server} does not answer on port {port}; is it on, and reachable from here?", "absent")
+        return CameraError(f"{server} does not answer; is it on, and reachable from here?", "absent")
     except OSError as error:
-        return CameraError(f"{server}: {error.strerror or type(error).__name__} on port {port}", "absent")
+        return CameraError(f"{server}: {error.strerror or type(error).__name__}", "absent")
     text, state = _read_answer(answer, url)
     return CameraError(f"{server} {text}", state)
 

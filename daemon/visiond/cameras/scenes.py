@@ -175,12 +175,12 @@ def _random_solid(rng: np.random.Generator, size: tuple[int, int], label: str) -
 def _background(rng: np.random.Generator, size: tuple[int, int]) -> Picture:
     """A dull gradient with texture of two grains and lines that belong to nothing."""
     base = np.array(_bgr(rng.uniform(0, 180), rng.uniform(0, 90), rng.uniform(30, 200)))
-    picture = cv2.resize(base + rng.uniform(-45, 45, (3, 3, 3)), size, interpolation=cv2.INTER_CUBIC)
+    picture = np.asarray(cv2.resize(base + rng.uniform(-45, 45, (3, 3, 3)), size, interpolation=cv2.INTER_CUBIC), float)
     for grain_px in (rng.uniform(4, 9), rng.uniform(20, 60)):
         cells = (max(2, round(size[1] / grain_px)), max(2, round(size[0] / grain_px)))
         texture = rng.uniform(-1, 1, cells) * rng.uniform(0, 16)
-        picture += cv2.resize(texture, size, interpolation=cv2.INTER_LINEAR)[:, :, np.newaxis]
-    scene = np.clip(picture, 0, 255).astype(np.uint8)
+        picture += np.asarray(cv2.resize(texture, size, interpolation=cv2.INTER_LINEAR), float)[:, :, np.newaxis]
+    scene: Picture = np.clip(picture, 0, 255).astype(np.uint8)
     for _ in range(int(rng.integers(0, 11))):
         corners = rng.uniform(-0.1, 1.1, (int(rng.integers(2, 5)), 2)) * size
         colour = tuple(float(channel) for channel in np.clip(base + rng.uniform(-90, 90, 3), 0, 255))

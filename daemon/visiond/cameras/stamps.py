@@ -18,18 +18,21 @@ def from_driver(stamp_ns: int, now_ns: int) -> int:
     return stamp_ns if 0 <= now_ns - stamp_ns < OLDEST_DRIVER_NS else now_ns
 
 
-def newest(grab: Callable[[], int]) -> int:
+def newest(grab: Callable[[], int], last_ns: int | None) -> int:
     """Grab until a frame comes that had not been waiting in a buffer for long, and return its `captured_ns`.
 
     Buffers of drivers and sockets give the oldest frame first: a reader that was late would stay late for ever.
+    `last_ns` is the `captured_ns` of the frame before; frames that come faster than they were captured had waited.
     """
     captured_ns = 0
     for _ in range(MAX_BACKLOG):
         asked_ns = time.monotonic_ns()
         captured_ns = grab()
         now_ns = time.monotonic_ns()
-        if now_ns - asked_ns > QUICK_NS or now_ns - captured_ns < STALE_NS:
+        period_ns = 0 if last_ns is None else captured_ns - last_ns
+        if now_ns - captured_ns < STALE_NS or now_ns - asked_ns > max(QUICK_NS, period_ns // 2):
             break
+        last_ns = captured_ns
     return captured_ns
 
 
@@ -50,7 +53,7 @@ class StreamClock:
     def captured_ns(self, arrived_ns: int, presented_ns: int) -> int:
         """Return when the frame was captured that arrived at this moment with this presentation time."""
         offset_ns = arrived_ns - presented_ns
-        if self._least_ns is None or presented_ns < self._last_ns:  # the stream began anew
+        if self._least_ns is None or presented_ns <= self._last_ns:  # the stream began anew, or has no times
             self._least_ns, self._least_before_ns = offset_ns, None
             self._window_start_ns = arrived_ns
         elif arrived_ns - self._window_start_ns > _WINDOW_NS:

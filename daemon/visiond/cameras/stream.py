@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from typing import Final
+from urllib.parse import urlsplit
 
 import cv2
 
@@ -36,7 +37,7 @@ def open_stream(address: SourceAddress, size: tuple[int, int] | None, fps: float
     capture = cv2.VideoCapture(address.target, cv2.CAP_FFMPEG, [part for pair in parameters.items() for part in pair])
     if not capture.isOpened():
         raise why_not(address)
-    connection = _Connection(address.redacted, capture, read_timeout_ms)
+    connection = _Connection(urlsplit(address.target).hostname or "", capture, read_timeout_ms)
     if connection.format == "MJPG":
         return PictureStream(connection, size)
     return VideoStream(connection, size)
@@ -45,22 +46,43 @@ def open_stream(address: SourceAddress, size: tuple[int, int] | None, fps: float
 class _Connection:
     """A capture whose every failed read becomes a CameraError in words."""
 
-    def __init__(self, name: str, capture: cv2.VideoCapture, read_timeout_ms: int) -> None:
+    def __init__(self, host: str, capture: cv2.VideoCapture, read_timeout_ms: int) -> None:
         self.capture = capture
         self.format = fourcc.text(capture.get(cv2.CAP_PROP_FOURCC))
-        self._name = name
+        self._host = host
         self._read_timeout_s = read_timeout_ms / 1000
 
     def grab(self) -> int:
         """Wait for the next frame and return when it arrived."""
         asked_s = time.monotonic()
-        if self.capture.grab():
-            return time.monotonic_ns()
-        if time.monotonic() - asked_s < 0.9 * self._read_timeout_s:
-            raise CameraError(f"{self._name}: the stream ended or the server closed it", "lost")
-        raise CameraError(f"{self._name}: no frame for {self._read_timeout_s:.0f} s", "lost")
+        grabbed = self.capture.grab()
+        if (
+            time.monotonic() - asked_s > 0.9 * self._read_timeout_s
+        ):  # FFmpeg then hands out a last frame that it had kept
+            raise CameraError(f"no frame from {self._host} for {self._read_timeout_s:g} s; check the network", "lost")
+        if not grabbed:
+            raise CameraError(f"{self._host} ended the stream", "lost")
+        return time.monotonic_ns()
 
-    def grab_first(self) -> int:
+    def presented_ns(self) -> int:
+        """Presentation time of the grabbed frame, on the stream's own clock."""
+        return round(self.capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+
+    def catch_up(self, decoded: bool) -> int:
+        """Discard what was read while the stream was opened, and return when the first frame after it arrived.
+
+        Those frames come at once, or as fast as they are `decoded`, and then faster than they were captured.
+        """
+        arrived_ns, presented_ns = self._grab_first(), self.presented_ns()
+        for _ in range(MAX_BACKLOG):
+            before_ns, presented_before_ns = arrived_ns, presented_ns
+            arrived_ns, presented_ns = self.grab(), self.presented_ns()
+            period_ns = presented_ns - presented_before_ns if decoded else 0
+            if arrived_ns - before_ns > max(QUICK_NS, period_ns // 2):
+                break
+        return arrived_ns
+
+    def _grab_first(self) -> int:
         """Like `grab`, with the patience that a distant key frame takes."""
         give_up_s = time.monotonic() + FIRST_FRAME_S
         while True:
@@ -82,14 +104,17 @@ class VideoStream:
         self._connection = connection
         self._capture = connection.capture
         self._size = size
-        self._clock: StreamClock | None = None
+        self._clock = StreamClock()
+        self._last_ns: int | None = None
 
     def grab(self) -> int:
         """Wait for the newest frame; `captured_ns` is when it arrived, less what it waited longer than others."""
-        if self._clock is None:
-            self._clock = StreamClock()
-            return self._clock.captured_ns(self._catch_up(), self._presented_ns())
-        return newest(self._grab_next)
+        if self._last_ns is None:
+            arrived_ns = self._connection.catch_up(decoded=True)
+            self._last_ns = self._clock.captured_ns(arrived_ns, self._connection.presented_ns())
+        else:
+            self._last_ns = newest(self._grab_next, self._last_ns)
+        return self._last_ns
 
     def retrieve(self, destination: Pixels | None = None) -> Pixels | None:
         """Return the grabbed frame in the size that was asked."""
@@ -104,21 +129,7 @@ class VideoStream:
         self._capture.release()
 
     def _grab_next(self) -> int:
-        assert self._clock is not None
-        return self._clock.captured_ns(self._connection.grab(), self._presented_ns())
-
-    def _catch_up(self) -> int:
-        """Discard what had been read while the stream was opened: its frames come faster than they were captured."""
-        arrived_ns, presented_ns = self._connection.grab_first(), self._presented_ns()
-        for _ in range(MAX_BACKLOG):
-            before_ns, presented_before_ns = arrived_ns, presented_ns
-            arrived_ns, presented_ns = self._connection.grab(), self._presented_ns()
-            if arrived_ns - before_ns > max(QUICK_NS, (presented_ns - presented_before_ns) // 2):
-                break
-        return arrived_ns
-
-    def _presented_ns(self) -> int:
-        return round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+        return self._clock.captured_ns(self._connection.grab(), self._connection.presented_ns())
 
 
 class PictureStream:
@@ -168,9 +179,11 @@ class PictureStream:
         self._connection.capture.release()
 
     def _read(self) -> None:
+        behind = True
         while not self._closed:
             try:
-                arrived_ns = self._connection.grab()
+                arrived_ns = self._connection.catch_up(decoded=False) if behind else self._connection.grab()
+                behind = False
             except CameraError as error:
                 with self._changed:
                     self._error = error

@@ -35,6 +35,7 @@ class V4L2Camera:
         """Raises CameraError: absent, busy, or refused where it may not be opened or gives nothing that can be used."""
         self.skipped: Counter[str] = Counter()
         self._path = path
+        self._last_ns: int | None = None
         self._opened_s: float | None = time.monotonic()  # None once a frame has come
         code, size = _choose(Path(path), size, fps)
         self._capture = cv2.VideoCapture(path, cv2.CAP_V4L2)
@@ -50,7 +51,8 @@ class V4L2Camera:
 
     def grab(self) -> int:
         """Wait for the newest frame and return the driver's stamp of it."""
-        return newest(self._grab_next)
+        self._last_ns = newest(self._grab_next, self._last_ns)
+        return self._last_ns
 
     def retrieve(self, destination: Pixels | None = None) -> Pixels | None:
         """Return the grabbed frame as BGR."""

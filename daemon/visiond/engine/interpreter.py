@@ -21,6 +21,8 @@ from visiond.errors import ModelError
 IDENTIFIER: Final = b"TFL3"  # file identifier of the TFLite schema, at bytes 4 to 8
 EDGETPU_OPERATOR: Final = "edgetpu-custom-op"
 
+Details = Mapping[str, Any]  # what the runtime says of one tensor
+
 _UNRESOLVED = re.compile(r"unresolved custom op: (\S+?)\.?\s")
 _FLEX = re.compile(r"Select TensorFlow op.*\(Flex(\w+)\)")
 
@@ -36,8 +38,7 @@ class Interpreter:
         """Raises ModelError in words, with the file's name, for whatever cannot be run."""
         self._name = path.name
         self.runtime = f"LiteRT {version('ai-edge-litert')}"
-        self._litert = _load(path, threads)
-        inputs, outputs = self._litert.get_input_details(), self._litert.get_output_details()
+        self._litert, inputs, outputs = _load(path, threads)
         if len(inputs) != 1:
             names = ", ".join(repr(details["name"]) for details in inputs)
             raise ModelError(
@@ -82,7 +83,7 @@ class Interpreter:
                 )
         return arrays
 
-    def _describe(self, details: Mapping[str, Any], side: str) -> TensorInfo:
+    def _describe(self, details: Details, side: str) -> TensorInfo:
         shape = tuple(int(length) for length in details["shape"])
         signature = [int(length) for length in details["shape_signature"]]
         what = f"{self._name}: {side} '{details['name']}'"
@@ -97,14 +98,17 @@ class Interpreter:
         )
 
 
-def _load(path: Path, threads: int) -> LiteRt:
+def _load(path: Path, threads: int) -> tuple[LiteRt, list[Details], list[Details]]:
+    """Return the runtime, and what it says of inputs and outputs once allocated: before, shapes may be empty."""
     _check_identifier(path)
     try:
         litert = LiteRt(model_path=str(path), num_threads=threads)
         litert.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
+        return litert, litert.get_input_details(), litert.get_output_details()
+    except MemoryError as error:
+        raise ModelError(f"{path.name} does not fit into the memory; use a smaller model, or copy it again") from error
+    except (ValueError, RuntimeError) as error:  # a damaged name is a ValueError too: it is no UTF-8
         raise ModelError(_in_words(path.name, " ".join(str(error).split()))) from error
-    return litert
 
 
 def _check_identifier(path: Path) -> None:
@@ -140,7 +144,7 @@ def _in_words(name: str, raw: str) -> str:
     )
 
 
-def _quantization(details: Mapping[str, Any], what: str) -> Quantization | None:
+def _quantization(details: Details, what: str) -> Quantization | None:
     parameters = details["quantization_parameters"]
     scales, zero_points = parameters["scales"], parameters["zero_points"]
     if len(scales) == 0 or np.dtype(details["dtype"]).kind == "f":

@@ -1,14 +1,13 @@
 """One frame through the model, and the next one made ready meanwhile.
 
-Two threads share the interpreter. The caller's thread takes frames and prepares them; the invoking thread invokes,
-decodes and reports. `invoke` releases the GIL, so both run. A frame is prepared straight in the input tensor when the
-interpreter is idle, and in a staging buffer while it runs, late enough that it is the newest one when its turn comes.
+Two threads do the same work and take turns: while one invokes (which releases the GIL), the other waits for the next
+frame and prepares it. So a frame stays in one thread from the ring to the parent, and nothing is handed over while it
+is hurried. A frame is prepared straight in the input tensor when the interpreter is idle, and in a staging buffer while
+it runs, late enough to be the newest one when its turn comes.
 """
 
 from __future__ import annotations
 
-import os
-import queue
 import threading
 import time
 from collections.abc import Callable
@@ -16,12 +15,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from visiond.detection import Result, Stages
 from visiond.engine.decode.decoder import Decoder, InvalidOutput
+from visiond.engine.geometry import Geometry
+from visiond.engine.inbox import Inbox, Taken
 from visiond.engine.interpreter import Interpreter
-from visiond.engine.preprocess import Geometry, Preprocessor
+from visiond.engine.preprocess import Preprocessor
 from visiond.frames import FrameHeader
 from visiond.messages import FrameDropped
 
@@ -41,81 +41,103 @@ class _Prepared:
 
 
 class Pipeline:
-    """`prepare` feeds it, `report` gets each Result or FrameDropped, `turn` (an eventfd) says when to look again."""
+    """Everything between the inbox and `report`, which gets each frame's Result or FrameDropped."""
 
     def __init__(
         self,
-        interpreter: Interpreter,
+        inbox: Inbox,
         preprocessor: Preprocessor,
+        interpreter: Interpreter,
         decoder: Decoder,
         task: str,
         engine: str,
         invoke_ns: float,
         report: Callable[[Result | FrameDropped], None],
     ) -> None:
-        self._interpreter = interpreter
+        """`task` is the package's; `engine` goes into each Result; `invoke_ns` is what an invoke takes, as measured."""
+        self._inbox = inbox
         self._preprocessor = preprocessor
+        self._interpreter = interpreter
         self._decoder = decoder
         self._task = task
         self._engine = engine
         self._report = report
         self._staging = np.empty(interpreter.input.shape, interpreter.input.dtype)
-        self._todo: queue.SimpleQueue[_Prepared | None] = queue.SimpleQueue()
-        self._staged = False  # a prepared frame waits for its invoke
-        self._invoking = False
-        self._invoke_began_ns = 0
-        self._invoke_ns = invoke_ns  # running mean; the first one was measured at the start
+        self._taking = threading.Lock()  # held from waiting for a frame until the interpreter is free for it
+        self._interpreting = threading.Lock()
+        self._busy = False  # the interpreter has a frame
+        self._began_ns = 0
+        self._invoke_ns = invoke_ns  # running means
         self._prepare_ns = 0.0
-        self.turn = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._thread = threading.Thread(target=self._run, name="invoke", daemon=True)
-        self._thread.start()
+        self._waits_for_turn = False
 
-    def wait_s(self) -> float | None:
-        """How long to wait before the next frame should be taken: 0 is now, None is until `turn` says so."""
-        if self._staged:
-            return None
-        if not self._invoking:
+    def run(self) -> None:
+        """Serve until the inbox raises ChannelClosed."""
+        threading.Thread(target=self._serve, name="second", daemon=True).start()
+        self._serve()
+
+    def _serve(self) -> None:
+        while True:
+            with self._taking:
+                frame = self._prepare(self._await_frame())
+                if frame is None:
+                    continue
+                self._interpreting.acquire()
+                self._busy = True
+            self._report(self._infer(frame))
+
+    def _await_frame(self) -> Taken:
+        """Wait until it is time for the next frame, and there is one."""
+        while True:
+            wait_s: float | None = self._until_turn_s()
+            if wait_s == 0.0:
+                taken = self._inbox.take()
+                if taken is not None:
+                    return taken
+                wait_s = None
+            self._waits_for_turn = wait_s is not None
+            self._inbox.wait(wait_s)
+            self._waits_for_turn = False
+
+    def _until_turn_s(self) -> float:
+        """How long the running invoke still takes, less what the next frame's preparation will."""
+        if not self._busy:
             return 0.0
-        due_ns = self._invoke_began_ns + self._invoke_ns - self._prepare_ns - _MARGIN_NS
+        due_ns = self._began_ns + self._invoke_ns - self._prepare_ns - _MARGIN_NS
         return max(0.0, (due_ns - time.monotonic_ns()) / 1e9)
 
-    def prepare(self, camera: str, header: FrameHeader, pixels: NDArray[np.uint8]) -> None:
-        """Turn `pixels` ((height, width, 3) BGR) into the input tensor's values and queue the frame for its invoke.
-
-        Call only when `wait_s()` is 0; `pixels` is not needed any more on return.
-        """
-        began_ns = time.monotonic_ns()
-        staged = self._invoking
-        destination = self._staging if staged else self._interpreter.input_view()
-        geometry = self._preprocessor.write(pixels, destination)
-        del destination  # the runtime refuses to invoke while a view of its tensors lives
+    def _prepare(self, taken: Taken) -> _Prepared | None:
+        """Turn the pixels into the input tensor's values; None for a frame that is too old."""
+        header = taken.frame.header
+        try:
+            if taken.expired:
+                self._report(FrameDropped(taken.camera, header.frame, "expired"))
+                return None
+            began_ns = time.monotonic_ns()
+            staged = self._busy
+            destination = self._staging if staged else self._interpreter.input_view()
+            pixels = np.frombuffer(taken.frame.pixels, np.uint8).reshape(header.height, header.width, 3)
+            geometry = self._preprocessor.write(pixels, destination)
+            # The runtime refuses to invoke, and the ring to release, while an array looks at their memory.
+            del destination, pixels
+        finally:
+            self._inbox.release(taken)
         preprocess_ns = time.monotonic_ns() - began_ns
         self._prepare_ns += _SMOOTHING * (preprocess_ns - self._prepare_ns)
-        self._staged = True
-        self._todo.put(_Prepared(camera, header, geometry, staged, preprocess_ns))
-
-    def close(self) -> None:
-        """Let the invoke that runs finish, and end the thread."""
-        self._todo.put(None)
-        self._thread.join()
-        os.close(self.turn)
-
-    def _run(self) -> None:
-        while (frame := self._todo.get()) is not None:
-            self._report(self._infer(frame))
+        return _Prepared(taken.camera, header, geometry, staged, preprocess_ns)
 
     def _infer(self, frame: _Prepared) -> Result | FrameDropped:
         camera, header = frame.camera, frame.header
-        if frame.staged:
-            self._interpreter.set_input(self._staging)
-        began_ns = self._begin()
+        self._began_ns = began_ns = time.monotonic_ns()
         try:
+            if frame.staged:
+                self._interpreter.set_input(self._staging)
             self._interpreter.invoke()
             outputs = self._interpreter.read_outputs()
         except RuntimeError as error:
-            self._finish()
             return FrameDropped(camera, header.frame, "invoke_error", str(error))
-        invoked_ns = self._finish()
+        finally:
+            invoked_ns = self._finish(began_ns)
         try:
             found = self._decoder(outputs, frame.geometry)
         except InvalidOutput as error:
@@ -129,15 +151,12 @@ class Pipeline:
         objects, classes = (None, found) if self._task == "classification" else (found, None)
         return Result(camera, header.frame, header.captured_ns, self._engine, stages, objects, classes)  # type: ignore[arg-type]
 
-    def _begin(self) -> int:
-        self._invoke_began_ns = time.monotonic_ns()
-        self._invoking, self._staged = True, False
-        os.eventfd_write(self.turn, 1)
-        return self._invoke_began_ns
-
-    def _finish(self) -> int:
-        now_ns = time.monotonic_ns()
-        self._invoke_ns += _SMOOTHING * (now_ns - self._invoke_began_ns - self._invoke_ns)
-        self._invoking = False
-        os.eventfd_write(self.turn, 1)
-        return now_ns
+    def _finish(self, began_ns: int) -> int:
+        """Hand the interpreter on; return when the invoke ended."""
+        invoked_ns = time.monotonic_ns()
+        self._invoke_ns += _SMOOTHING * (invoked_ns - began_ns - self._invoke_ns)
+        self._busy = False
+        self._interpreting.release()
+        if self._waits_for_turn:
+            self._inbox.wake()
+        return invoked_ns

@@ -58,16 +58,21 @@ def parse_labels(content: bytes, offset: int, origin: str = "the label file") ->
         line = content.count(b"\n", 0, error.start) + 1
         raise ValueError(f"line {line} is not UTF-8; save the file as UTF-8") from error
     lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+    if len(lines) > MAX_LABELS:
+        raise ValueError(f"it has {len(lines)} lines; {MAX_LABELS} are allowed")
+    for number, line in enumerate(lines, start=1):
+        _check_characters(line, number)
     slots = _numbers(lines)
     if slots is None:
         slots = {index: line.strip() for index, line in enumerate(lines)}
-    if len(lines) > MAX_LABELS:
-        raise ValueError(f"it has {len(lines)} lines; {MAX_LABELS} are allowed")
-    for index, label in slots.items():
-        _check(label, f"label {index}")
-    last = max(slots, default=-1)
-    names = [slots.get(class_id + offset) or None for class_id in range(last - offset + 1)]
-    return Labels([None if name == PLACEHOLDER else name for name in names], origin)
+    names = [slots.get(class_id + offset) or None for class_id in range(max(slots) - offset + 1)]
+    for class_id, name in enumerate(names):
+        if name is not None and len(name) > MAX_LABEL_CHARS:
+            raise ValueError(f"the label of class {class_id} has {len(name)} characters; {MAX_LABEL_CHARS} are allowed")
+    names = [None if name == PLACEHOLDER else name for name in names]
+    if not any(names):
+        raise ValueError("it names no class; put one label on each line")
+    return Labels(names, origin)
 
 
 def _numbers(lines: list[str]) -> dict[int, str] | None:
@@ -90,8 +95,6 @@ def _numbers(lines: list[str]) -> dict[int, str] | None:
     return labels if labels and (set_off or counting) else None
 
 
-def _check(label: str, where: str) -> None:
-    if len(label) > MAX_LABEL_CHARS:
-        raise ValueError(f"{where} has {len(label)} characters; {MAX_LABEL_CHARS} are allowed")
-    if any(unicodedata.category(character) == "Cc" for character in label):
-        raise ValueError(f"{where} holds a control character")
+def _check_characters(line: str, number: int) -> None:
+    if any(unicodedata.category(character) == "Cc" and character != "\t" for character in line):
+        raise ValueError(f"line {number} holds a control character; remove it")

@@ -28,5 +28,5 @@ class Limits:
     """How long no client is accepted after the process ran out of file descriptors."""
     kept_free_fds: int = 16
     """Descriptors that clients may not take: a camera or an engine that restarts needs some."""
-    backlog: int = 128
-    """Clients that the kernel lets wait to be accepted."""
+    backlog: int = 1024
+    """Clients that the kernel lets wait to be accepted; one more that does not want to wait gets EAGAIN."""

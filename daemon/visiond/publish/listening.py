@@ -11,9 +11,9 @@ import struct
 from pathlib import Path
 
 from visiond.errors import AlreadyRunningError, ConfigError
+from visiond.places import MAX_SOCKET_PATH_BYTES
 from visiond.publish.socket_lock import SocketLock
 
-MAX_PATH_BYTES = 107  # sun_path of sockaddr_un, without the closing zero
 _FOLDER_MODE = 0o750
 _UCRED = struct.Struct("3i")
 
@@ -76,9 +76,9 @@ def listen(path: Path, *, group: str | None, mode: int, create_folder: bool, bac
 
 def _check_length(path: Path) -> None:
     length = len(os.fsencode(path))
-    if length > MAX_PATH_BYTES:
+    if length > MAX_SOCKET_PATH_BYTES:
         raise ConfigError(
-            f"socket.path: {path} has {length} bytes; a socket's path may have {MAX_PATH_BYTES}: shorten it"
+            f"socket.path: {path} has {length} bytes; a socket's path may have {MAX_SOCKET_PATH_BYTES}: shorten it"
         )
 
 

@@ -1,0 +1,148 @@
+"""Golden examples, with a classifier that needs no training: the brightest quarter of a picture is its class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from tflite_writer import Graph, Operator, Tensor, reshape
+from visiond.engine.golden import prove
+from visiond.engine.interpreter import Interpreter
+from visiond.engine.preprocess import Preprocessor
+from visiond.messages import GoldenReport
+from visiond.modelkit.package import load_package
+
+QUARTERS = reshape(Tensor("picture", [1, 2, 2, 1]), Tensor("scores", [1, 4], "uint8", (1 / 256, 0)))
+INPUT = {"color": "gray", "mean": [0], "std": [1], "interpolation": "nearest"}
+
+
+def prove_package(folder: Path, graph: Graph, golden: list[dict[str, Any]], **keys: Any) -> GoldenReport:
+    graph.write(folder / "model.tflite")
+    (folder / "labels.txt").write_text("top left\ntop right\nbottom left\nbottom right\n")
+    manifest = {
+        "name": "quarters",
+        "task": "classification",
+        "files": {"cpu": {"path": "model.tflite"}},
+        "labels": {"path": "labels.txt"},
+        "input": INPUT,
+        "output": {"decoder": "scores"},
+        "golden": golden,
+        **keys,
+    }
+    (folder / "model.yaml").write_text(yaml.safe_dump(manifest))
+    package = load_package(folder)
+    interpreter = Interpreter(package.file("cpu"), threads=1)
+    return prove(package, interpreter, Preprocessor(package.input, interpreter.input))
+
+
+def draw(path: Path, quarters: list[int]) -> None:
+    """A picture of four grey quarters."""
+    cv2.imwrite(str(path), np.array(quarters, np.uint8).reshape(2, 2).repeat(8, axis=0).repeat(8, axis=1))
+
+
+def example(label: str, min_score: float, image: str = "picture.png", **keys: Any) -> dict[str, Any]:
+    return {"image": image, "expect": [{"label": label, "min_score": min_score, **keys}]}
+
+
+def test_an_example_that_is_reproduced(tmp_path: Path) -> None:
+    draw(tmp_path / "picture.png", [0, 10, 192, 10])
+    report = prove_package(tmp_path, QUARTERS, [example("bottom left", 0.75)])
+    assert report == GoldenReport(passed=1, failed=0)
+
+
+def test_no_examples(tmp_path: Path) -> None:
+    assert prove_package(tmp_path, QUARTERS, []) == GoldenReport(0, 0)
+
+
+def test_each_failure_is_a_sentence_with_the_numbers(tmp_path: Path) -> None:
+    draw(tmp_path / "picture.png", [0, 10, 192, 10])
+    report = prove_package(tmp_path, QUARTERS, [example("bottom left", 0.8), example("bottom left", 0.75), example("top left", 0.1)])
+    assert report == GoldenReport(
+        passed=1,
+        failed=2,
+        failures=(
+            "picture.png: expected bottom left ≥ 0.80; best bottom left 0.75",
+            "picture.png: expected top left ≥ 0.10; no top left; best is bottom left 0.75",
+        ),
+    )
+
+
+def test_every_expectation_of_a_picture_counts_but_the_picture_only_once(tmp_path: Path) -> None:
+    draw(tmp_path / "picture.png", [0, 10, 192, 10])
+    expect = [{"label": "bottom left", "min_score": 0.9}, {"label": "top right", "min_score": 0.5}]
+    report = prove_package(tmp_path, QUARTERS, [{"image": "picture.png", "expect": expect}])
+    assert (report.passed, report.failed, len(report.failures)) == (0, 1, 2)
+    assert report.failures[1] == "picture.png: expected top right ≥ 0.50; best top right 0.04"
+
+
+def test_a_black_picture_in_which_nothing_is_found(tmp_path: Path) -> None:
+    draw(tmp_path / "picture.png", [0, 0, 0, 0])
+    report = prove_package(tmp_path, QUARTERS, [example("top left", 0.1)])
+    assert report.failures == ("picture.png: expected top left ≥ 0.10; nothing found",)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no picture"])
+def test_a_picture_that_cannot_be_read_is_a_failure_and_no_exception(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "gone.png").write_bytes(content)
+    report = prove_package(tmp_path, QUARTERS, [example("top left", 0.1, "gone.png")])
+    assert report == GoldenReport(0, 1, (f"gone.png: not there, or no picture that can be read; put it into {tmp_path}",))
+
+
+def test_fault_31_a_model_whose_output_makes_no_sense_fails_its_examples(tmp_path: Path) -> None:
+    draw(tmp_path / "picture.png", [255, 1, 1, 1])
+    graph = Graph(
+        [Tensor("picture", [1, 2, 2, 1], "float32"), Tensor("scores", [1, 4], "float32"), *QUARTERS.tensors[2:]],
+        [0],
+        [1],
+        [Operator("RESHAPE", [0, 2], [1])],
+    )
+    report = prove_package(tmp_path, graph, [example("top left", 0.1)])
+    assert report.failures == (
+        "picture.png: no result: scores run from 0 to 255, not from 0 to 1; these look like logits: "
+        "set output.activation to softmax, or to sigmoid where several classes may hold at once",
+    )
+
+
+COCO_SSD = {
+    "task": "detection",
+    "labels": {"path": "coco.txt", "offset": 1},
+    "input": {"mean": [128] * 3, "std": [128] * 3},
+    "output": {"decoder": "ssd_postprocess"},
+}
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize(
+    ("expected", "failures"),
+    [
+        (example("cat", 0.6, "cat.jpg", box=[0.13, 0.07, 0.98, 0.72], iou=0.8), ()),
+        (example("cat", 0.6, "cat.jpg"), ()),
+        (
+            example("cat", 0.8, "cat.jpg", box=[0.13, 0.07, 0.98, 0.72], iou=0.8),
+            ("cat.jpg: expected cat ≥ 0.80 at 0.13, 0.07, 0.98, 0.72 with IoU ≥ 0.80; nearest cat 0.73, IoU 0.99",),
+        ),
+        (
+            example("cat", 0.6, "cat.jpg", box=[0.5, 0.5, 1, 1], iou=0.8),
+            ("cat.jpg: expected cat ≥ 0.60 at 0.50, 0.50, 1.00, 1.00 with IoU ≥ 0.80; nearest cat 0.73, IoU 0.15",),
+        ),
+        (
+            example("cat", 0.6, "cat.jpg", box=[0.07, 0.13, 0.72, 0.98], iou=0.8),
+            (
+                "cat.jpg: expected cat ≥ 0.60 at 0.07, 0.13, 0.72, 0.98 with IoU ≥ 0.80; nearest cat 0.73, IoU 0.46; "
+                "it is met by xmin, ymin, xmax, ymax: a golden box is ymin, xmin, ymax, xmax",
+            ),
+        ),
+    ],
+)
+def test_a_real_detector(tmp_path: Path, assets: Path, expected: dict[str, Any], failures: tuple[str, ...]) -> None:
+    (tmp_path / "cat.jpg").symlink_to(assets / "images" / "cat_720p.jpg")
+    (tmp_path / "coco.txt").symlink_to(assets / "models" / "coco_ssd_mobilenet_v1_labels.txt")
+    (tmp_path / "detect.tflite").symlink_to(assets / "models" / "coco_ssd_mobilenet_v1_1.0_quant.tflite")
+    report = prove_package(tmp_path, QUARTERS, [expected], files={"cpu": {"path": "detect.tflite"}}, **COCO_SSD)
+    assert report == GoldenReport(int(not failures), len(failures), failures)
