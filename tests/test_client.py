@@ -122,7 +122,8 @@ def test_it_comes_back_to_a_daemon_that_was_away(path: Path) -> None:
     with numbered_daemon(path) as daemon:
         assert next(message for message in messages if message["type"] != "away")["type"] == "hello"
         daemon.close("visiond restarts")
-        assert [message["type"] for message in islice(messages, 3)] == ["status", "bye", "away"]
+        assert next(message for message in messages if message["type"] != "status")["type"] == "bye"
+        assert next(messages)["type"] == "away"
         daemon.start()
         assert next(message for message in messages if message["type"] != "away")["type"] == "hello"
         until(lambda: daemon.counters()["connected"] == 1)
@@ -175,7 +176,8 @@ def test_the_example_robot_stops_when_it_should(daemon: NumberedDaemon, path: Pa
                 daemon.publish(objects=1, published_ns=next(seconds) * 10**9)
             assert robot.stdout.readline() == "front stop [[0.07, 0.13, 0.72, 0.98]]\n"
             daemon.publish(objects=0, published_ns=next(seconds) * 10**9)
-            assert "front go []\n" in [robot.stdout.readline() for _ in range(2)]
+            while (line := robot.stdout.readline()) != "front go []\n":
+                assert line.startswith("front stop")
             daemon.publish_status("blind", "camera front is lost")
             assert robot.stdout.readline() == "stop: nothing can be seen: camera front is lost\n"
             daemon.close("visiond stops")

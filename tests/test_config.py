@@ -336,7 +336,7 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
         ["12:12: cameras.front.model: no model has this name, known here: objects, other"],
     ),
     ("package: cats", "package: cat", ["23:14: models.objects.package: there is no such package in ", "cats?"]),
-    ("./packages/dogs", "./dogs", ["29:20: models.other.package: ./dogs is not a folder, seen from "]),
+    ("./packages/dogs", "./dogs", ["29:20: models.other.package: "./dogs" is not a folder, seen from "]),
 ]
 
 

@@ -328,6 +328,11 @@ def test_validators_learn_the_folder(write: Write) -> None:
     assert load(Path(os.path.relpath(path))).folder.resolve() == path.parent.resolve()
 
 
+def test_a_problem_is_one_line_whatever_it_tells_of(write: Write) -> None:
+    path = write("a: 1")
+    assert load(path).problem("a", "b\nc\x1b[31m") == f"{path}:1:4: a: b\\nc\\x1b[31m"
+
+
 # what is no file
 
 

@@ -227,7 +227,10 @@ class Connection:
         return message["type"] != "detections"
 
     def _request(self, fields: Mapping[str, object]) -> None:
-        self._socket.sendall(json.dumps(fields).encode() + b"\n")
+        try:
+            self._socket.sendall(json.dumps(fields).encode() + b"\n")
+        except ConnectionError:  # it has hung up; why, is still there to be read
+            pass
 
     def _read_line(self) -> bytes | None:
         """Return the next line; None at the end, where a line without its newline is worth nothing."""
@@ -260,11 +263,8 @@ def connect(
     connection = Connection(path, silence_s)
     if (cameras, labels, min_score, max_hz) != (None, None, None, None):
         connection._subscribing = True
-        try:
-            connection.subscribe(cameras=cameras, labels=labels, min_score=min_score, max_hz=max_hz)
-            connection.ping(_SUBSCRIBED)
-        except OSError:  # sent away already: what it said before it hung up is still there to be read
-            pass
+        connection.subscribe(cameras=cameras, labels=labels, min_score=min_score, max_hz=max_hz)
+        connection.ping(_SUBSCRIBED)
     return connection
 
 

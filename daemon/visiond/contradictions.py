@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from visiond.cameras.address import absolute, redact
+from visiond.cameras.address import absolute
 from visiond.config_values import check_name
 from visiond.places import default_models_path
-from visiond.wording import nearest
+from visiond.wording import nearest, quoted
 from visiond.yaml_source import Document
 
 RESERVED = "path"  # the key of `models` that is no model
@@ -51,9 +51,9 @@ def _report_model(document: Document, name: str, models: Mapping[str, Any]) -> N
     except OSError as error:
         document.report(("models", name, "package"), f"cannot be looked at ({error.strerror}), give another path")
         return
-    text = f"{redact(package)} is not a folder, seen from {document.folder}: give the path of a model package"
+    text = f"{quoted(package)} is not a folder, seen from {document.folder}: give the path of a model package"
     if "/" not in package:
-        looked_in = redact(path) if isinstance(path, str) else packages
+        looked_in = quoted(path) if isinstance(path, str) else packages
         text = f"there is no such package in {looked_in}{nearest(package, _packages_in(packages))}"
     document.report(("models", name, "package"), text)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from visiond.client import Connection
+from visiond.client import SILENCE_S, Connection
 from visiond.errors import UnavailableError
 
 _START = "start it (visiond run, or systemctl start visiond) or name its socket with --socket"
@@ -17,7 +17,7 @@ _START = "start it (visiond run, or systemctl start visiond) or name its socket 
 def daemon_connection(path: Path) -> Iterator[Connection]:
     """Connect, and hang up at the end. Any failure on the way, of reading too, becomes UnavailableError in words."""
     try:
-        with Connection(path) as connection:
+        with Connection(path, SILENCE_S) as connection:
             yield connection
     except TimeoutError:
         raise UnavailableError(f"the daemon at {path} says nothing; restart it (systemctl restart visiond)") from None

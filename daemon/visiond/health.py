@@ -43,7 +43,8 @@ def _why_blind(name: str, camera: Mapping[str, Any], engine: Mapping[str, Any]) 
     if engine["state"] != "ready":
         why = f": {engine['reason']}" if engine["reason"] else ""
         return f"camera {name}: its model {camera['model']} is {engine['state']}{why}"
-    return f"camera {name}: no result within {BLIND_AFTER_S:.0f} s although camera and model are at work"
+    why = f": {camera['reason']}" if camera["reason"] else " although camera and model are at work"
+    return f"camera {name}: no result within {BLIND_AFTER_S:.0f} s{why}"
 
 
 def _why_degraded(engine: Mapping[str, Any]) -> str | None:

@@ -25,6 +25,7 @@ class Lane:
         self.settings = settings
         self.seq = 0
         self.epoch = 1
+        self.trouble: str | None = None  # why the last frame gave no result, until one gives one
         self._tracker = Tracker()
         self._captured_ns: int | None = None
 
@@ -40,6 +41,7 @@ class Lane:
             if self.settings.zones:
                 result = self._in_zones(result)
         self.seq += 1
+        self.trouble = None
         self._captured_ns = result.captured_ns
         return wire.detections(
             result, seq=self.seq, epoch=self.epoch, published_ns=time.monotonic_ns(), degraded=degraded

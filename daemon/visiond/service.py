@@ -92,8 +92,9 @@ class Service:
         camera, lane = self._cameras[outcome.camera], self._lanes[outcome.camera]
         if isinstance(outcome, FrameDropped):
             camera.accounts.dropped(outcome.reason)
-            if outcome.text is not None:
+            if outcome.text is not None and lane.trouble is None:  # told once, not for each frame of a broken model
                 log.warning("camera %s: frame %d dropped: %s", outcome.camera, outcome.frame, outcome.text)
+            lane.trouble = outcome.text or lane.trouble
         elif lane.expired(outcome, time.monotonic_ns()):
             camera.accounts.dropped("expired")
         else:
@@ -239,8 +240,10 @@ class Service:
     def _camera_status(self, name: str, now_ns: int) -> dict[str, Any]:
         lane = self._lanes[name]
         age_ms = lane.result_age_ms(now_ns)
+        status = self._cameras[name].status()
         return {
-            **self._cameras[name].status(),
+            **status,
+            "reason": status["reason"] or lane.trouble,
             "model": lane.settings.model,
             "result_age_ms": None if age_ms is None else round(age_ms, 1),
         }

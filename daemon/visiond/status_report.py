@@ -22,14 +22,19 @@ def status(socket_path: Path, as_json: bool, out: TextIO) -> int:
 
 
 def read_status(socket_path: Path) -> Status:
-    """Return the daemon's status of this moment. Raises UnavailableError."""
+    """Return the daemon's status of this moment, not of its last heartbeat. Raises UnavailableError."""
+    newest, reason = None, None
     with daemon_connection(socket_path) as connection:
+        connection.ask_status()
+        connection.ping()
         for message in connection:
             if message["type"] == "status":
-                return message
-            if message["type"] == "bye":
-                raise UnavailableError(gone(socket_path, message["reason"]))
-    raise UnavailableError(gone(socket_path, None))
+                newest = message
+            elif message["type"] == "pong" and newest is not None:
+                return newest
+            elif message["type"] == "bye":
+                reason = message["reason"]
+    raise UnavailableError(gone(socket_path, reason))
 
 
 def report(message: Status) -> Iterator[str]:

@@ -25,6 +25,7 @@ FIRST_BACKOFF_S: Final = 0.5
 MAX_BACKOFF_S: Final = 30.0
 STABLE_S: Final = 60.0  # a worker that lived this long starts its back-off afresh
 GRACE_S: Final = 1.0  # between closing the channel and SIGKILL
+MAX_MESSAGES: Final = 64  # of one worker at a turn
 LAST_WORDS: Final = 5  # lines of stderr kept for the reason
 
 
@@ -155,8 +156,8 @@ class Worker:
         return self._channel
 
     def _receive(self, channel: Channel) -> None:
-        """Hand on every message that waits."""
-        while True:
+        """Hand on the messages that wait, so many at most that a chatty worker leaves the others their turn."""
+        for _ in range(MAX_MESSAGES):
             try:
                 fields, fds = channel.receive()
                 message = from_json(fields)

@@ -43,8 +43,8 @@ def nearest(wrong: str, known: Sequence[str]) -> str:
     """Return ", did you mean X?", or what is known where nothing is near."""
     close = difflib.get_close_matches(wrong.lower(), known, n=1)
     if close:
-        return f", did you mean {close[0]}?"
-    return f", known here: {', '.join(known)}" if known else ", remove it"
+        return f", did you mean {_plain(close[0])}?"
+    return f", known here: {', '.join(map(_plain, known))}" if known else ", remove it"
 
 
 def name_key(keypath: KeyPath) -> str:
@@ -54,7 +54,7 @@ def name_key(keypath: KeyPath) -> str:
         if isinstance(key, int):
             text += f"[{key}]"
         else:
-            text += f"{'.' if text else ''}{key if _PLAIN_KEY.fullmatch(key) else _quoted(key)}"
+            text += f"{'.' if text else ''}{_plain(key)}"
     return text or "(top level)"
 
 
@@ -68,10 +68,15 @@ def show(node: Node) -> str:
         return f"[{', '.join(show(item) for item in items)}]" if short else f"this list of {len(items)}"
     if node.value is None:
         return "nothing"
-    return _quoted(node.written) if isinstance(node.value, str) else node.written[:_MAX_SHOWN]
+    return quoted(node.written) if isinstance(node.value, str) else node.written[:_MAX_SHOWN]
 
 
-def _quoted(text: str) -> str:
+def _plain(key: str) -> str:
+    return key if _PLAIN_KEY.fullmatch(key) else quoted(key)
+
+
+def quoted(text: str) -> str:
+    """Return a text in quotes on one line, shortened, a password in it hidden."""
     text = redact(text)
     return json.dumps(text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…", ensure_ascii=False)
 

@@ -27,6 +27,7 @@ MAX_BYTES: Final = 64 << 10
 MAX_PROBLEMS_SHOWN: Final = 100
 
 _TAB: Final = re.compile(r"(?:(?!(?:^| )#)[^\t])*\t")  # one that no comment holds: YAML forbids it in an indentation
+_UNPRINTABLE: Final = re.compile(rf"{CONTROL_CHARACTER.pattern}|[\t\n]")  # a problem is one line, whatever was in a value
 
 M = TypeVar("M", bound=pydantic.BaseModel)
 
@@ -98,7 +99,8 @@ class Document:
         return Problem(nodes[-1].key_at if at_key or absent else nodes[-1].at, keypath, text)
 
     def _line(self, problem: Problem) -> str:
-        return f"{self.path}:{problem.at.line}:{problem.at.column}: {name_key(problem.keypath)}: {problem.text}"
+        line = f"{self.path}:{problem.at.line}:{problem.at.column}: {name_key(problem.keypath)}: {problem.text}"
+        return _UNPRINTABLE.sub(lambda match: repr(match[0])[1:-1], line)
 
     def _lines(self) -> str:
         lines = list(dict.fromkeys(self._line(problem) for problem in sorted(self._problems, key=lambda p: p.at)))

@@ -41,7 +41,7 @@ class CameraProcess:
         self.ring: FrameRing | None = None
         self.counters = RingCounters(0, 0, 0, 0)  # of the rings before this one
         self._doorbell = self._taken = -1
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115: closed with the process
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         self._channel, child = Channel.pair()
         self.started_ns = time.monotonic_ns()
         self.process = subprocess.Popen(

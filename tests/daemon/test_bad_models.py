@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness import Daemon, asset_package, coco_ssd_package, shapes_model
+from tflite_writer import Graph, Operator, Tensor
 
 StartDaemon = Callable[..., Daemon]
 CONFIGURATION_EXIT = 78
@@ -31,8 +34,7 @@ def package(root: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "package"
     shutil.copytree(root / "models" / "shapes", folder)
     manifest = folder / "model.yaml"
-    lines = [line for line in manifest.read_text().splitlines() if "sha256:" not in line or "path:" in line]
-    manifest.write_text("\n".join(lines) + "\n")
+    manifest.write_text(re.sub(r", sha256: [0-9a-f]{64}", "", manifest.read_text()))
     return folder
 
 
@@ -184,3 +186,37 @@ def test_the_projects_own_golden_examples_are_reproduced(start_daemon: StartDaem
         assert status["engines"]["m"]["golden"]["passed"] >= 2
         hello_model = json.loads(json.dumps(shapes_model(root)))
         assert hello_model["package"].endswith("shapes")
+
+
+def poisoned_package(folder: Path, operator: str, mean: float) -> Path:
+    """A float "classifier" that is one operator: SQRT of what is negative gives NaN, EXP of a thousand infinity."""
+    shape = Tensor("shape", [2], "int32", constant=np.array([1, 12], np.int32))
+    picture, result = Tensor("picture", [1, 2, 2, 3], "float32"), Tensor("result", [1, 2, 2, 3], "float32")
+    operators = [Operator(operator, [0], [1]), Operator("RESHAPE", [1, 3], [2])]
+    folder.mkdir()
+    tensors = [picture, result, Tensor("scores", [1, 12], "float32"), shape]
+    Graph(tensors, [0], [2], operators).write(folder / "m.tflite")
+    recipe = {"mean": [mean] * 3, "std": [1.0] * 3}
+    package = {"name": "p", "task": "classification", "files": {"cpu": {"path": "m.tflite"}}, "input": recipe}
+    (folder / "model.yaml").write_text(json.dumps({**package, "output": {"decoder": "scores"}, "license": "none"}))
+    return folder
+
+
+@pytest.mark.parametrize(("operator", "mean"), [("SQRT", 1000.0), ("EXP", -1000.0)])
+def test_fault_31_poisoned_outputs_drop_the_frames_and_are_named(
+    start_daemon: StartDaemon, tmp_path: Path, operator: str, mean: float
+) -> None:
+    """Every frame is dropped and counted, none is published as "nothing seen", and the reason is logged once."""
+    package = poisoned_package(tmp_path / "package", operator, mean)
+    daemon = start_daemon(with_package(package))
+    with daemon.client() as client:
+        dropped = 0
+        while dropped < 10:
+            message = client.message()
+            assert message["type"] != "detections", "a poisoned output was published"
+            if message["type"] == "status":
+                dropped = message["cameras"]["front"]["dropped"].get("invalid_output", 0)
+        assert message["state"] == "blind"
+        assert "NaN or infinite" in message["cameras"]["front"]["reason"]
+        assert "NaN or infinite" in message["reason"]
+    assert daemon.log.count("dropped:") == 1

@@ -74,7 +74,8 @@ def test_check_names_a_broken_package(visiond: Visiond, tmp_path: Path) -> None:
     (tmp_path / "package" / "model.yaml").write_text("name: x\ntask: detection\n")
     config = tmp_path / "visiond.yaml"
     config.write_text(
-        "cameras:\n  a: {source: 'synthetic:shapes', model: m}\nmodels:\n  m: {package: ./package, accelerator: never}\n"
+        "cameras:\n  a: {source: 'synthetic:shapes', model: m}\n"
+        "models:\n  m: {package: ./package, accelerator: never}\n"
     )
     done = visiond("check", "-c", config)
     assert done.returncode == 78

@@ -1,4 +1,4 @@
-"""Preprocessing against the recipe written out: colour first, on the whole frame, then crop, resize, float64, quantize."""
+"""Preprocessing against the recipe written out: colour on the whole frame, then crop, resize, float64, quantize."""
 
 from __future__ import annotations
 
@@ -47,7 +47,12 @@ def recipe(**keys: Any) -> InputRecipe:
 
 
 def tensor(
-    width: int = 32, height: int = 32, channels: int = 3, dtype: str = "uint8", scale: float | None = None, zero: int = 0
+    width: int = 32,
+    height: int = 32,
+    channels: int = 3,
+    dtype: str = "uint8",
+    scale: float | None = None,
+    zero: int = 0,
 ) -> TensorInfo:
     quantization = None if scale is None else Quantization(scale, zero)
     return TensorInfo(0, "input", (1, height, width, channels), np.dtype(dtype), quantization)
@@ -158,7 +163,13 @@ def test_gray_is_made_from_the_resized_picture(interpolation: str) -> None:
 
 @pytest.mark.parametrize(
     ("dtype", "scale", "zero_point"),
-    [("uint8", 0.018658, 114), ("int8", 0.018658, -14), ("int8", 1 / 255, -128), ("int16", 1 / 3000, 0), ("float32", None, 0)],
+    [
+        ("uint8", 0.018658, 114),
+        ("int8", 0.018658, -14),
+        ("int8", 1 / 255, -128),
+        ("int16", 1 / 3000, 0),
+        ("float32", None, 0),
+    ],
 )
 @pytest.mark.parametrize("mode", RESIZES)
 @pytest.mark.parametrize(
@@ -200,9 +211,7 @@ def test_more_frame_sizes_than_are_remembered() -> None:
     for width in range(10, 60):
         frame = np.full((40, width, 3), width, np.uint8)
         preprocessor.write(frame, destination)
-        np.testing.assert_array_equal(
-            destination[0], by_the_recipe("letterbox", frame, (32, 32), resizer("bilinear"))
-        )
+        np.testing.assert_array_equal(destination[0], by_the_recipe("letterbox", frame, (32, 32), resizer("bilinear")))
 
 
 @pytest.mark.parametrize("mode", RESIZES)
@@ -237,7 +246,12 @@ class Spy:
 @pytest.mark.parametrize("mode", RESIZES)
 @pytest.mark.parametrize(
     ("color", "dtype", "last"),
-    [("rgb", "uint8", "cvtColor"), ("bgr", "uint8", "resize"), ("gray", "uint8", "cvtColor"), ("rgb", "float32", "LUT")],
+    [
+        ("rgb", "uint8", "cvtColor"),
+        ("bgr", "uint8", "resize"),
+        ("gray", "uint8", "cvtColor"),
+        ("rgb", "float32", "LUT"),
+    ],
 )
 def test_opencv_writes_straight_into_the_tensor_and_allocates_nothing(
     monkeypatch: pytest.MonkeyPatch, mode: str, color: str, dtype: str, last: str
@@ -256,7 +270,9 @@ def test_opencv_writes_straight_into_the_tensor_and_allocates_nothing(
 
 @pytest.mark.parametrize(("mode", "dtype"), list(product(RESIZES, ("uint8", "int8", "float32"))))
 def test_buffers_are_made_once(mode: str, dtype: str) -> None:
-    info = tensor(96, 96, dtype=dtype, scale=1 / 255 if dtype != "float32" else None, zero=-128 if dtype == "int8" else 0)
+    info = tensor(
+        96, 96, dtype=dtype, scale=1 / 255 if dtype != "float32" else None, zero=-128 if dtype == "int8" else 0
+    )
     preprocessor = Preprocessor(recipe(resize=mode, std=[255] * 3), info)
     destination = np.empty(info.shape, info.dtype)
     frame = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
@@ -303,7 +319,7 @@ def test_channels_that_do_not_match_the_colour_are_refused_with_the_remedy() -> 
 
 
 def test_a_shorter_side_below_the_input_is_refused() -> None:
-    with pytest.raises(ModelError, match="larger than input.shorter_side: 20; give at least 32"):
+    with pytest.raises(ModelError, match=r"larger than input.shorter_side: 20; give at least 32"):
         Preprocessor(recipe(resize="shorter_side", shorter_side=20), tensor())
 
 

@@ -70,7 +70,9 @@ def test_the_largest_number_below_a_half_is_rounded_down() -> None:
 
 
 def test_halves_are_rounded_as_by_the_quantize_kernel_of_tflite(tmp_path: Path) -> None:
-    reals = np.arange(-200, 200, dtype=np.float32).reshape(1, -1) / 4  # every quarter of a level: many halves among them
+    reals = (
+        np.arange(-200, 200, dtype=np.float32).reshape(1, -1) / 4
+    )  # every quarter of a level: many halves among them
     source = Tensor("real", reals.shape, "float32")
     target = Tensor("quantized", reals.shape, "int8", (0.5, 3))
     path = Graph([source, target], [0], [1], [Operator("QUANTIZE", [0], [1])]).write(tmp_path / "quantize.tflite")

@@ -60,6 +60,15 @@ def test_replies_go_first_then_status_then_the_cameras_in_turn() -> None:
     assert [m["camera"] for m in drained(outbox)] == ["rear", "front"], "a fast camera does not keep a slow one waiting"
 
 
+def test_a_status_that_was_asked_for_keeps_its_turn_among_the_replies_and_no_older_one_follows() -> None:
+    outbox = Outbox(8)
+    outbox.put_status(b'{"type":"status","old":true}')
+    outbox.put_reply(wire.pong(1))
+    outbox.answer_status(b'{"type":"status"}')
+    outbox.put_reply(wire.pong(2))
+    assert drained(outbox) == [{"type": "pong", "id": 1}, {"type": "status"}, {"type": "pong", "id": 2}]
+
+
 def test_a_result_that_is_replaced_keeps_its_turn() -> None:
     outbox = Outbox(8)
     outbox.offer(numbered("front", 0))

@@ -83,8 +83,10 @@ def test_status_and_ping_are_answered_in_order(path: Path) -> None:
             {"type": "pong", "id": "eins"},
             {"type": "pong", "id": 2},
         ]
-        client.send({"type": "status"})
+        client.send({"type": "ping", "id": 1}, {"type": "status"}, {"type": "ping", "id": 2})
+        assert client.message() == {"type": "pong", "id": 1}
         assert client.message()["clients"]["connected"] == 1
+        assert client.message() == {"type": "pong", "id": 2}
 
 
 def test_the_third_error_closes(daemon: NumberedDaemon, path: Path) -> None:

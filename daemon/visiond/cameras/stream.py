@@ -15,11 +15,12 @@ from visiond.cameras.address import SourceAddress
 from visiond.cameras.probe import why_not
 from visiond.cameras.sizing import resized
 from visiond.cameras.source import Camera, Pixels
-from visiond.cameras.stamps import MAX_BACKLOG, QUICK_NS, StreamClock, newest
+from visiond.cameras.stamps import MAX_BACKLOG, StreamClock, newest
 from visiond.errors import CameraError
 
 OPEN_TIMEOUT_MS: Final = 5000
 READ_TIMEOUT_MS: Final = 2000
+CATCH_UP_NS: Final = 100_000_000  # long enough for a scheduler's hiccup not to matter
 FIRST_FRAME_S: Final = 12.0  # a stream is joined between key frames, which may be 10 s apart
 
 
@@ -68,18 +69,22 @@ class _Connection:
         """Presentation time of the grabbed frame, on the stream's own clock."""
         return round(self.capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
 
-    def catch_up(self, decoded: bool) -> int:
+    def catch_up(self, timed: bool) -> int:
         """Discard what was read while the stream was opened, and return when the first frame after it arrived.
 
-        Those frames come at once, or as fast as they are `decoded`, and then faster than they were captured.
+        Those frames come much faster than they were captured, which is seen where they are `timed`; the others are not
+        decoded, and all come within a moment.
         """
-        arrived_ns, presented_ns = self._grab_first(), self.presented_ns()
+        start_ns, start_presented_ns = self._grab_first(), self.presented_ns()
+        arrived_ns = start_ns
         for _ in range(MAX_BACKLOG):
-            before_ns, presented_before_ns = arrived_ns, presented_ns
             arrived_ns, presented_ns = self.grab(), self.presented_ns()
-            period_ns = presented_ns - presented_before_ns if decoded else 0
-            if arrived_ns - before_ns > max(QUICK_NS, period_ns // 2):
+            span_ns = arrived_ns - start_ns
+            if span_ns < CATCH_UP_NS:
+                continue
+            if not timed or presented_ns - start_presented_ns < 1.5 * span_ns:
                 break
+            start_ns, start_presented_ns = arrived_ns, presented_ns
         return arrived_ns
 
     def _grab_first(self) -> int:
@@ -110,7 +115,7 @@ class VideoStream:
     def grab(self) -> int:
         """Wait for the newest frame; `captured_ns` is when it arrived, less what it waited longer than others."""
         if self._last_ns is None:
-            arrived_ns = self._connection.catch_up(decoded=True)
+            arrived_ns = self._connection.catch_up(timed=True)
             self._last_ns = self._clock.captured_ns(arrived_ns, self._connection.presented_ns())
         else:
             self._last_ns = newest(self._grab_next, self._last_ns)
@@ -182,7 +187,7 @@ class PictureStream:
         behind = True
         while not self._closed:
             try:
-                arrived_ns = self._connection.catch_up(decoded=False) if behind else self._connection.grab()
+                arrived_ns = self._connection.catch_up(timed=False) if behind else self._connection.grab()
                 behind = False
             except CameraError as error:
                 with self._changed:

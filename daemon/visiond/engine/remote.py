@@ -20,6 +20,7 @@ LEAST_INVOKE_DEADLINE_S: Final = 2.0
 MOST_INVOKE_DEADLINE_S: Final = 30.0
 NO_EDGETPU: Final = "accelerator: required, but this version does not drive an Edge TPU; give prefer or never"
 ON_CPU: Final = "runs on the CPU: this version does not drive an Edge TPU; accelerator: never makes that the intention"
+NO_EDGETPU_FILE: Final = "runs on the CPU: its package has no files.edgetpu"
 _WINDOW: Final = 300  # results whose invoke times are kept
 
 
@@ -115,6 +116,11 @@ class RemoteEngine:
         if now_s - self._silent_since_s > self._invoke_deadline_s():
             self.worker.kill(f"the invoke hangs: no answer for {self._invoke_deadline_s():.1f} s")
 
+    def _why_cpu(self) -> str | None:
+        if self.accelerator != "prefer":
+            return None
+        return ON_CPU if self.degraded else NO_EDGETPU_FILE
+
     def _invoke_deadline_s(self) -> float:
         slowest_ms = max(self._invokes_ms, default=0.0 if self.ready is None else self.ready.invoke_ms)
         return min(max(10 * slowest_ms / 1e3, LEAST_INVOKE_DEADLINE_S), MOST_INVOKE_DEADLINE_S)
@@ -134,7 +140,7 @@ class RemoteEngine:
             )
             for failure in message.golden.failures:
                 log.warning("engine %s: golden example failed: %s", self.name, failure)
-            self._set_state("ready", ON_CPU if self.degraded else None)
+            self._set_state("ready", self._why_cpu())
             self._on_ready()
         elif isinstance(message, Result):
             self.results += 1

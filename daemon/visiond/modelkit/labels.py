@@ -55,8 +55,8 @@ def parse_labels(content: bytes, offset: int, origin: str = "the label file") ->
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"line {line} is not UTF-8; save the file as UTF-8") from error
+        number = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"line {number} is not UTF-8; save the file as UTF-8") from error
     lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
     if len(lines) > MAX_LABELS:
         raise ValueError(f"it has {len(lines)} lines; {MAX_LABELS} are allowed")
@@ -65,7 +65,7 @@ def parse_labels(content: bytes, offset: int, origin: str = "the label file") ->
     slots = _numbers(lines)
     if slots is None:
         slots = {index: line.strip() for index, line in enumerate(lines)}
-    names = [slots.get(class_id + offset) or None for class_id in range(max(slots) - offset + 1)]
+    names: list[str | None] = [slots.get(class_id + offset) or None for class_id in range(max(slots) - offset + 1)]
     for class_id, name in enumerate(names):
         if name is not None and len(name) > MAX_LABEL_CHARS:
             raise ValueError(f"the label of class {class_id} has {len(name)} characters; {MAX_LABEL_CHARS} are allowed")

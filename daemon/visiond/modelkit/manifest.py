@@ -30,6 +30,13 @@ def _inside(path: str) -> str:
     return path
 
 
+def _in_order(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    ymin, xmin, ymax, xmax = box
+    if not (0 <= ymin < ymax <= 1 and 0 <= xmin < xmax <= 1):
+        raise ValueError("is no box, give [ymin, xmin, ymax, xmax] as fractions, each minimum below its maximum")
+    return box
+
+
 # Strict: YAML's true and false are no numbers, and 2.5 is no count.
 def _not_empty(items: tuple[object, ...]) -> tuple[object, ...]:
     # Not Field(min_length=1): pydantic reports that too where an item is wrong, and hides which one.
@@ -131,20 +138,12 @@ class Expectation(Section):
 
     label: str = Field(min_length=1, description="Label of the class.")
     min_score: Fraction = Field(description="Least score, 0 to 1.")
-    box: tuple[Number, Number, Number, Number] | None = Field(
+    box: Annotated[tuple[Number, Number, Number, Number], AfterValidator(_in_order)] | None = Field(
         None,
         title="[ymin, xmin, ymax, xmax] as fractions",
         description="ymin, xmin, ymax, xmax as fractions of the picture, TFLite's own order; detection only.",
     )
     iou: Fraction = Field(0.5, description="Least overlap with box, as intersection over union, 0 to 1.")
-
-    @model_validator(mode="after")
-    def _box_in_order(self) -> Expectation:
-        if self.box is not None:
-            ymin, xmin, ymax, xmax = self.box
-            if not (0 <= ymin < ymax <= 1 and 0 <= xmin < xmax <= 1):
-                raise ValueError("box must be ymin, xmin, ymax, xmax as fractions, each minimum below its maximum")
-        return self
 
 
 class GoldenExample(Section):

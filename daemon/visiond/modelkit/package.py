@@ -136,7 +136,7 @@ def _contradictions(package: Package) -> Iterator[tuple[tuple[str | int, ...], s
         if len(numbers) != recipe.channels:
             yield (
                 ("input", key),
-                f"has {len(numbers)} numbers; color: {recipe.color} needs {recipe.channels}, one per channel",
+                f"needs {recipe.channels} numbers with color: {recipe.color}, one per channel, not {len(numbers)}",
             )
     if recipe.shorter_side is not None and recipe.resize != "shorter_side":
         yield (

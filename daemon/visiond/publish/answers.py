@@ -22,7 +22,7 @@ def answer(line: bytes, outbox: Outbox, hello: Callable[[], Fields], status: Cal
         request.check(fields["cameras"], _known_labels(fields["models"]))
         outbox.subscribe(request)
     else:
-        outbox.put_status(wire.encode_status(status()))
+        outbox.answer_status(wire.encode_status(status()))
 
 
 def _known_labels(models: Mapping[str, Fields]) -> set[str] | None:

@@ -63,6 +63,11 @@ class Outbox:
         if not self._ended:
             self._status = line
 
+    def answer_status(self, line: bytes) -> None:
+        """Queue a status as a reply, in its turn among them; one that still waits to be pushed is older and dropped."""
+        self.put_reply(line)
+        self._status = None
+
     def offer(self, detections: Detections) -> None:
         """Let a result take its camera's slot; one that waited there is missed, unless `max_hz` thins this one."""
         name = detections.camera

@@ -10,7 +10,7 @@ from typing import Self
 
 from visiond.errors import AlreadyRunningError, ConfigError
 
-_PID_TRIES = 20
+_PID_PATIENCE_S = 2.0  # for the pid of a holder that has only just taken the lock
 _PID_PAUSE_S = 0.005
 
 
@@ -25,6 +25,7 @@ class SocketLock:
     def take(cls, socket_path: Path) -> Self:
         """Lock the socket's path. Raises AlreadyRunningError with the holder's pid, or ConfigError."""
         path = socket_path.with_name(socket_path.name + ".lock")
+        give_up_s = time.monotonic() + _PID_PATIENCE_S
         while True:
             fd = _open(path)
             try:
@@ -32,7 +33,10 @@ class SocketLock:
             except BlockingIOError:
                 pid = _holder(fd)
                 os.close(fd)
-                who = f"already running, pid {pid}" if pid else "already running"
+                if pid is None and time.monotonic() < give_up_s:
+                    time.sleep(_PID_PAUSE_S)
+                    continue
+                who = "already running" + (f", pid {pid}" if pid is not None else "")
                 raise AlreadyRunningError(
                     f"socket.path: {socket_path}: {who}; stop it first, or give another path"
                 ) from None
@@ -45,7 +49,8 @@ class SocketLock:
 
     def release(self) -> None:
         """Remove the file and let the next daemon in."""
-        self._path.unlink(missing_ok=True)
+        if _still_there(self._fd, self._path):
+            self._path.unlink(missing_ok=True)
         os.close(self._fd)
 
 
@@ -67,10 +72,6 @@ def _still_there(fd: int, path: Path) -> bool:
 
 
 def _holder(fd: int) -> int | None:
-    """Return the pid in the file. A holder that has just taken the lock may not have written it yet."""
-    for _ in range(_PID_TRIES):
-        text = os.pread(fd, 20, 0).strip()
-        if text.isdigit() and Path(f"/proc/{int(text)}").exists():
-            return int(text)
-        time.sleep(_PID_PAUSE_S)
-    return None
+    """Return the pid in the file; None where the holder has not written its own yet, over that of a dead one."""
+    text = os.pread(fd, 20, 0).strip()
+    return int(text) if text.isdigit() and Path(f"/proc/{int(text)}").exists() else None

@@ -53,7 +53,10 @@ def test_a_kind_that_is_not_decoded_yet_is_refused_in_words(name: str) -> None:
     [
         ({"boxes": 0, "classes": 1, "scores": 2}, "output.roles names boxes, classes, scores; this decoder needs"),
         ({}, "output.roles names nothing; this decoder needs boxes, classes, scores, count"),
-        ({"boxes": 0, "classes": 1, "scores": 2, "count": 4}, "points to output 4, but the model has 4, counted from 0"),
+        (
+            {"boxes": 0, "classes": 1, "scores": 2, "count": 4},
+            "points to output 4, but the model has 4, counted from 0",
+        ),
         ({"boxes": 0, "classes": 1, "scores": 1, "count": 3}, "gives one output two roles"),
         ({"boxes": 1, "classes": 0, "scores": 2, "count": 3}, "expects boxes \\[1, N, 4\\]"),
         ({"boxes": 0, "classes": 3, "scores": 2, "count": 1}, "expects boxes \\[1, N, 4\\]"),

@@ -23,7 +23,9 @@ LABELS = Labels(tuple(f"class {number}" for number in range(10)))
 UINT8 = Quantization(1 / 256, 0)
 
 
-def output(dtype: str = "float32", quantization: Quantization | None = None, shape: tuple[int, ...] = (1, 10)) -> TensorInfo:
+def output(
+    dtype: str = "float32", quantization: Quantization | None = None, shape: tuple[int, ...] = (1, 10)
+) -> TensorInfo:
     return TensorInfo(0, "Softmax", shape, np.dtype(dtype), quantization)
 
 
@@ -61,7 +63,9 @@ def test_min_score_and_max_objects_limit_what_comes_out() -> None:
     ("dtype", "quantization", "raw"),
     [("uint8", UINT8, 192), ("int8", Quantization(1 / 256, -128), 64), ("int16", Quantization(1 / 32768, 0), 24576)],
 )
-def test_scores_are_dequantized_with_the_outputs_own_parameters(dtype: str, quantization: Quantization, raw: int) -> None:
+def test_scores_are_dequantized_with_the_outputs_own_parameters(
+    dtype: str, quantization: Quantization, raw: int
+) -> None:
     levels = np.full(10, quantization.zero_point, dtype)
     levels[7] = raw
     assert decode(levels, output(dtype, quantization), min_score=0.1) == (Classification("class 7", 7, 0.75),)
@@ -89,7 +93,9 @@ def test_large_logits_do_not_overflow(activation: str) -> None:
 
 def test_logits_without_an_activation_are_refused_with_the_key_to_set() -> None:
     logits = np.array([11.4, -3.25, 0, 0, 0, 0, 0, 0, 0, 0], np.float32)
-    with pytest.raises(InvalidOutput, match=r"run from -3.25 to 11.4, not from 0 to 1.*set output.activation to softmax"):
+    with pytest.raises(
+        InvalidOutput, match=r"run from -3.25 to 11.4, not from 0 to 1.*set output.activation to softmax"
+    ):
         decode(logits, output())
 
 

@@ -25,8 +25,8 @@ ROWS = 10
 SHAPES = {"boxes": (1, ROWS, 4), "classes": (1, ROWS), "scores": (1, ROWS), "count": (1,)}
 LABELS = Labels(("person", "bicycle", "cat", None, "dog"))
 
-# (role, name) in the order of the file's outputs. The first is in assets/; the others are as printed in tensorflow#52259,
-# tensorflow#44481 and flutter-tflite#176.
+# (role, name) in the order of the file's outputs. TF1 is a real file's; TF2_NEWER is as printed in tensorflow#44481 and
+# flutter-tflite#176.
 TF1 = [
     ("boxes", "TFLite_Detection_PostProcess"),
     ("classes", "TFLite_Detection_PostProcess:1"),
@@ -131,14 +131,14 @@ def test_a_frame_without_objects_decides_nothing_and_is_a_result() -> None:
 @pytest.mark.parametrize(("classes", "scores"), [([0], [1]), ([1, 0], [1, 1]), ([0, 0], [0, 0])])
 def test_values_that_could_be_either_are_refused_in_words(classes: list[float], scores: list[float]) -> None:
     decoder = SsdPostprocess(infos(NAMELESS), None, settings())
-    with pytest.raises(InvalidOutput, match="both could be either; give output.roles"):
+    with pytest.raises(InvalidOutput, match=r"both could be either; give output.roles"):
         decoder(outputs(NAMELESS, frame(classes, scores)), Geometry())
     assert decoder(outputs(NAMELESS, USUAL), Geometry()) == FOUND  # and the next frame may tell
 
 
 def test_values_that_are_neither_are_refused_in_words() -> None:
     decoder = SsdPostprocess(infos(NAMELESS), None, settings())
-    with pytest.raises(InvalidOutput, match="neither reading makes sense; give output.roles"):
+    with pytest.raises(InvalidOutput, match=r"neither reading makes sense; give output.roles"):
         decoder(outputs(NAMELESS, frame([0.5], [0.25])), Geometry())
 
 
@@ -164,7 +164,7 @@ def test_roles_that_names_gave_are_not_changed_by_values() -> None:
     swapped = [TF1[0], ("scores", TF1[1][1]), ("classes", TF1[2][1]), TF1[3]]
     decoder = SsdPostprocess(infos(swapped), None, settings())
     for _ in range(2):
-        with pytest.raises(InvalidOutput, match="classes are no class ids: 0.9, 0.75, 0.5; .* give output.roles"):
+        with pytest.raises(InvalidOutput, match=r"classes are no class ids: 0.9, 0.75, 0.5; .* give output.roles"):
             decoder(outputs(swapped, USUAL), Geometry())
 
 
@@ -188,7 +188,9 @@ def test_values_never_lead_to_a_wrong_reading(rows: list[tuple[int, float]], ord
 def test_rows_from_count_on_are_ignored_whatever_they_hold() -> None:
     tensors = frame([2, 0, 4], [0.9, 0.75, 0.5], count=1)
     tensors["scores"][0, 1:] = [99, np.inf, -np.inf, np.nan, -1, 0.99, 2, 3, 4]
-    assert [each.class_id for each in SsdPostprocess(infos(TF1), None, settings())(outputs(TF1, tensors), Geometry())] == [2]
+    assert [
+        each.class_id for each in SsdPostprocess(infos(TF1), None, settings())(outputs(TF1, tensors), Geometry())
+    ] == [2]
 
 
 @given(st.lists(st.floats(0, 1, width=32), max_size=ROWS), st.floats(0, 1), st.integers(1, 5))

@@ -60,8 +60,9 @@ class Scores:
         if not np.isfinite(scores).all():
             raise InvalidOutput("a logit is NaN or infinite")
         if self._activation == "softmax":
-            powers: NDArray[np.float64] = np.exp(scores.astype(np.float64) - scores.max())
-            return np.divide(powers, powers.sum()).astype(np.float32)
+            powers = np.exp(scores.astype(np.float64) - scores.max())
+            shares: NDArray[np.float32] = (powers / powers.sum()).astype(np.float32)
+            return shares
         halves: NDArray[np.float32] = np.tanh(scores * np.float32(0.5))
         return (halves + np.float32(1)) * np.float32(0.5)
 
