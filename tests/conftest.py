@@ -3,7 +3,12 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# Examples on a busy machine take their time; a slow one is no failure.
+hypothesis.settings.register_profile("visiond", deadline=None)
+hypothesis.settings.load_profile("visiond")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -336,7 +336,7 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
         ["12:12: cameras.front.model: no model has this name, known here: objects, other"],
     ),
     ("package: cats", "package: cat", ["23:14: models.objects.package: there is no such package in ", "cats?"]),
-    ("./packages/dogs", "./dogs", ["29:20: models.other.package: "./dogs" is not a folder, seen from "]),
+    ("./packages/dogs", "./dogs", ['29:20: models.other.package: "./dogs" is not a folder, seen from ']),
 ]
 
 
@@ -562,8 +562,8 @@ def test_the_documented_examples_load(root: Path, write: Write) -> None:
     page = (root / "docs" / "configuration.md").read_text()
     examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert examples
-    for example in examples:
-        load_config(write(example.replace("package: shapes", "package: ./packages/cats")))
+    for text in examples:
+        load_config(write(text.replace("package: shapes", "package: ./packages/cats")))
 
 
 # whatever a hand does to a file
@@ -582,6 +582,8 @@ SNIPPETS = [
         max_size=4,
     )
 )
+@example([(GOOD.index("./packages/dogs"), 0, "\n"), (GOOD.index("./packages/dogs"), 0, "\n")])
+@example([(GOOD.index("other"), 5, '"o\\nr"')])
 def test_fault_44_a_garbled_file_is_refused_in_words_or_means_something(edits: list[tuple[int, int, str]]) -> None:
     text = GOOD
     for start, length, snippet in edits:
@@ -601,5 +603,8 @@ def test_fault_44_a_garbled_file_is_refused_in_words_or_means_something(edits: l
 @pytest.fixture(autouse=True, scope="module")
 def garbled_file(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTEST_GARBLED_FILE", str(tmp_path_factory.mktemp("garbled") / "v.yaml"))
+        folder = tmp_path_factory.mktemp("garbled")
+        for name in ("cats", "dogs"):
+            (folder / "packages" / name).mkdir(parents=True)
+        patch.setenv("PYTEST_GARBLED_FILE", str(folder / "v.yaml"))
         yield

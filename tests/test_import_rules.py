@@ -11,7 +11,7 @@ NATIVE = {"numpy", "cv2", "ai_edge_litert", "PIL", "picamera2", "tflite_runtime"
 # What runs in the parent: everything but what only a worker's process imports.
 WORKER_ONLY = ("cameras/", "engine/")
 PARENTS_VIEW = tuple(
-    f"{folder}/{name}.py" for folder in ("cameras", "engine") for name in ("__init__", "remote", "address", "listing")
+    f"{folder}/{name}.py" for folder in ("cameras", "engine") for name in ("__init__", "remote", "address")
 )
 
 

@@ -27,7 +27,9 @@ MAX_BYTES: Final = 64 << 10
 MAX_PROBLEMS_SHOWN: Final = 100
 
 _TAB: Final = re.compile(r"(?:(?!(?:^| )#)[^\t])*\t")  # one that no comment holds: YAML forbids it in an indentation
-_UNPRINTABLE: Final = re.compile(rf"{CONTROL_CHARACTER.pattern}|[\t\n]")  # a problem is one line, whatever was in a value
+_UNPRINTABLE: Final = re.compile(
+    rf"{CONTROL_CHARACTER.pattern}|[\t\n]"
+)  # a problem is one line, whatever was in a value
 
 M = TypeVar("M", bound=pydantic.BaseModel)
 

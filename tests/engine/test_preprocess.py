@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -109,7 +109,7 @@ def test_an_input_that_is_not_square(mode: str) -> None:
         np.testing.assert_array_equal(write(recipe(resize=mode), tensor(40, 24), frame), expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.integers(1, 90),
     st.integers(1, 90),

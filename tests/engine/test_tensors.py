@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -22,6 +22,9 @@ from visiond.engine.tensors import (
     pixel_table,
     quantize,
 )
+
+# Other work shares the cores: how long one example takes says nothing.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 INTEGERS = ("uint8", "int8", "int16")
 
@@ -47,11 +50,13 @@ def reference(real: float, info: TensorInfo) -> int:
     return min(max(int(nearest) + info.quantization.zero_point, int(limits.min)), int(limits.max))
 
 
+@patient
 @given(quantized_tensors(), st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))
 def test_quantize_equals_the_float64_reference(info: TensorInfo, reals: list[float]) -> None:
     assert quantize(reals, info).tolist() == [reference(real, info) for real in reals]
 
 
+@patient
 @given(quantized_tensors(), st.lists(st.integers(-40000, 40000), min_size=1, max_size=50))
 def test_values_half_way_between_two_levels_equal_the_reference_too(info: TensorInfo, halves: list[int]) -> None:
     assert info.quantization is not None
@@ -83,12 +88,14 @@ def test_halves_are_rounded_as_by_the_quantize_kernel_of_tflite(tmp_path: Path) 
     np.testing.assert_array_equal(litert.get_tensor(1), quantize(reals, tensor("int8", 0.5, 3)))
 
 
+@patient
 @given(quantized_tensors(), st.data())
 def test_every_level_survives_the_way_to_real_values_and_back(info: TensorInfo, data: st.DataObject) -> None:
     raw = data.draw(arrays(info.dtype, 32))
     np.testing.assert_array_equal(quantize(dequantize(raw, info), info), raw)
 
 
+@patient
 @given(quantized_tensors(), st.data())
 def test_dequantize_equals_the_float64_reference_to_float32(info: TensorInfo, data: st.DataObject) -> None:
     assert info.quantization is not None
@@ -152,6 +159,7 @@ def test_a_scale_is_a_positive_number(scale: float) -> None:
         Quantization(scale, 0)
 
 
+@patient
 @given(
     st.lists(st.floats(-255, 255), min_size=3, max_size=3),
     st.lists(st.floats(0.5, 255), min_size=3, max_size=3),

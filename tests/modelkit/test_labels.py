@@ -6,10 +6,13 @@ import logging
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from visiond.modelkit.labels import MAX_LABELS, Labels, parse_labels
+
+# Other work shares the cores: how long one example takes says nothing.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 words = st.text(st.characters(whitelist_categories=["L"]), min_size=1, max_size=12)
 
@@ -18,6 +21,7 @@ def names(text: str, offset: int = 0) -> tuple[str | None, ...]:
     return parse_labels(text.encode(), offset).names
 
 
+@patient
 @given(st.lists(words, min_size=1, max_size=30), st.booleans(), st.booleans(), st.booleans())
 def test_fault_30_line_ends_and_a_byte_order_mark_do_not_matter(
     labels: list[str], crlf: bool, mark: bool, final: bool
@@ -27,6 +31,7 @@ def test_fault_30_line_ends_and_a_byte_order_mark_do_not_matter(
     assert parse_labels(content, 0).names == tuple(labels)
 
 
+@patient
 @given(st.lists(words, min_size=8, max_size=30), st.integers(-5, 5), st.integers(-10, 50))
 def test_fault_30_class_id_plus_offset_is_the_line_and_no_id_is_an_error(
     labels: list[str], offset: int, class_id: int
@@ -137,6 +142,7 @@ def test_an_offset_beyond_the_file_is_refused() -> None:
         names("person\n", 5)
 
 
+@patient
 @given(st.binary(max_size=300), st.integers(-3, 3))
 def test_fault_30_any_bytes_are_labels_or_refused_in_words(content: bytes, offset: int) -> None:
     try:

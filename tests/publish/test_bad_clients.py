@@ -41,21 +41,26 @@ def pump(client: RawClient, data: bytes, limit_bytes: int) -> int:
     return sent
 
 
+def dribble(client: RawClient, give_up_s: float) -> None:
+    """Send a byte every now and then, and never a newline."""
+    while time.monotonic() < give_up_s:
+        client.send_raw(b" ")
+        time.sleep(0.01)  # the slowness is the subject
+
+
 @pytest.mark.parametrize("data", [b'{"type":"ping"}\n' * 4096, b"x" * 65536, b"\n" * 65536])
 def test_fault_33_a_flood_is_cut_off(start: Callable[..., Any], path: Path, data: bytes) -> None:
     """A client that would pump a gigabyte gets rid of a fraction of one per cent of it."""
     daemon = start("--fps", "30")
     with RawClient(path) as other, RawClient(path) as flooder:
         other.welcomed()
-        used_s, began_s = cpu_seconds(daemon.pid), time.monotonic()
+        used_s = cpu_seconds(daemon.pid)
         assert pump(flooder, data, 1 << 30) < 1 << 22
-        ended_s = time.monotonic() - began_s
         *_, error, bye = flooder.to_the_end()
         if data.startswith(b"\n"):
             assert bye["reason"] == "3 requests that cannot be served"
         else:
             assert error["reason"] == bye["reason"] == "more than 20 requests a second"
-        assert ended_s < 5
         other.next("detections")
         assert cpu_seconds(daemon.pid) - used_s < 0.5
         assert daemon.poll() is None
@@ -85,15 +90,10 @@ def test_fault_34_a_line_that_never_ends_is_waited_for_in_vain(path: Path) -> No
             client.welcomed()
         endless.send_raw(b"x" * 5000)
         assert endless.message()["reason"] == "a request of more than 4096 bytes"
-        sent = 0
-        try:
-            while sent < 1000:
-                slow.send_raw(b" ")
-                sent += 1
-                time.sleep(0.01)  # as a dribbling client does
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-        assert 20 < sent < 200
+        began_s = time.monotonic()
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            dribble(slow, give_up_s=began_s + 15)
+        assert time.monotonic() - began_s > 0.3
         for client in (slow, endless):
             assert [message["type"] for message in client.to_the_end()] == ["error", "bye"]
         daemon.wait_for(connected=1)

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from numbered_daemon import result
@@ -147,6 +147,7 @@ def test_last_words_follow_the_replies_and_nothing_follows_them() -> None:
     assert [message["type"] for message in drained(outbox)] == ["error", "bye"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["front", "rear", "take"]), max_size=60))
 def test_seq_and_missed_account_for_every_result(events: list[str]) -> None:
     """For each camera: what was produced up to a message = what was received and missed up to it."""

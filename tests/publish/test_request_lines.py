@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visiond.publish.limits import Limits
@@ -18,6 +18,7 @@ def fed(splitter: RequestLines, data: bytes, piece: int, now_s: float = 0.0) -> 
     return [line for i in range(0, len(data), piece) for line in splitter.feed(data[i : i + piece], now_s)]
 
 
+@settings(deadline=None)
 @given(sent=lines, seed=st.integers(0, 99))
 def test_lines_come_out_whole_however_they_arrive(sent: list[bytes], seed: int) -> None:
     data = b"".join(line + b"\n" for line in sent) + b"unfinished"

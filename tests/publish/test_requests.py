@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raw_client import is_request
@@ -85,6 +85,7 @@ def test_what_is_refused_and_why(line: bytes, reason: str) -> None:
     assert "\n" not in told
 
 
+@settings(deadline=None)
 @given(fields=nearly_requests, kind=kinds)
 def test_the_parser_and_the_schema_agree(fields: dict[str, Any], kind: str) -> None:
     fields = {**fields, "type": kind}
@@ -97,6 +98,7 @@ def test_the_parser_and_the_schema_agree(fields: dict[str, Any], kind: str) -> N
         assert is_request(fields)
 
 
+@settings(deadline=None)
 @given(
     cameras=st.none() | st.frozensets(st.text(max_size=9), max_size=5),
     labels=st.none() | st.frozensets(st.text(max_size=9), min_size=1, max_size=5),
@@ -196,6 +198,7 @@ def test_fault_35_any_bytes_are_a_request_or_a_protocol_error() -> None:
     assert all(0 < len(reason) < 400 for reason in refused)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_fault_35_random_bytes_are_never_anything_else(line: bytes) -> None:
     assert refusal(line) != ""

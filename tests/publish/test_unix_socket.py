@@ -154,7 +154,7 @@ def test_the_end_waits_half_a_second_for_a_client_in_the_middle_of_a_line(path: 
         daemon.wait_for(connected=1)
         began_s = time.monotonic()
         daemon.close()
-        assert 0.4 < time.monotonic() - began_s < 1.0
+        assert 0.4 < time.monotonic() - began_s < 2.0
         received = b""
         while data := client.socket.recv(1 << 20):
             received += data

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from numbered_daemon import classified, hello, result, status
@@ -47,6 +47,7 @@ def encoded(message: Result, **options: Any) -> wire.Detections:
     return wire.detections(message, **fields)
 
 
+@settings(deadline=None)
 @given(message=either, seq=nanoseconds, epoch=nanoseconds, age_ns=st.integers(0, 10**12), missed=nanoseconds)
 def test_a_result_comes_back_from_its_line(message: Result, seq: int, epoch: int, age_ns: int, missed: int) -> None:
     published_ns = message.captured_ns + age_ns
@@ -68,6 +69,7 @@ def test_a_result_comes_back_from_its_line(message: Result, seq: int, epoch: int
             assert (got["track_id"], tuple(got["zones"])) == (wanted.track_id, wanted.zones)
 
 
+@settings(deadline=None)
 @given(message=either, missed=st.integers(0, 5), labels=st.none() | st.frozensets(names), low=st.none() | fractions)
 def test_a_filter_takes_away_what_it_names_and_nothing_else(
     message: Result, missed: int, labels: frozenset[str] | None, low: float | None
@@ -169,6 +171,7 @@ def test_a_name_that_is_no_unicode_does_not_stop_a_message() -> None:
     assert check_message(line)["reason"] == "no such file: ?.jpg"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_reason_is_one_line(reason: str) -> None:
     for line in (wire.bye(reason), wire.error(reason)):

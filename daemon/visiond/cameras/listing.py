@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, TextIO
 
+from visiond.cameras.v4l2_formats import USED
 from visiond.cameras.v4l2_ioctl import Device, FrameFormat, FrameSize
 from visiond.errors import UnavailableError
 
@@ -101,7 +102,11 @@ def _text(camera: FoundCamera) -> str:
     lines += [f"  also {name}" for name in camera.names if not camera.source.endswith(f":{name}")]
     if camera.problem:
         lines.append(f"  cannot be opened now: {camera.problem}")
-    lines += [f"  {offer.fourcc}  {line}" for offer in camera.formats for line in _size_lines(offer.sizes)]
+    used = [offer for offer in camera.formats if offer.fourcc in USED]
+    lines += [f"  {offer.fourcc}  {line}" for offer in used for line in _size_lines(offer.sizes)]
+    others = " ".join(offer.fourcc for offer in camera.formats if offer.fourcc not in USED)
+    if others:
+        lines.append(f"  not used by visiond: {others}")
     return "\n".join(lines) + "\n"
 
 

@@ -44,12 +44,11 @@ class Reporter:
         self._send()
 
     def published(self, captured_ns: int, size: tuple[int, int], form: str) -> None:
-        """Count a frame. The first one, and one of another size or format, are reported at once."""
+        """Count a frame. The first is reported at once; a new size waits for the next report: pictures may differ."""
         self._rate.count(captured_ns)
-        if (self._state, self._size, self._format) != ("streaming", size, form):
-            self._size, self._format = size, form
+        self._size, self._format = size, form
+        if self._state != "streaming":
             self.change("streaming")
-        self.tick()
 
     def tick(self) -> None:
         """Report when the last report is a second old."""

@@ -17,7 +17,7 @@ import numpy as np
 from visiond.cameras.solids import LABELS, LEAN_DEG, Picture, Pose, Solid, draw
 from visiond.detection import Box
 
-DIAMETER: Final = (0.08, 0.40)  # of a solid, as a fraction of the picture's width
+DIAMETER: Final = (0.16, 0.48)  # of a solid's bounding sphere, as a fraction of the picture's width
 MAX_OBJECTS: Final = 12
 _MAX_COVERED: Final = 0.2  # of one solid's disc by another's bounding square, in a still scene
 _PLACING_TRIES: Final = 30

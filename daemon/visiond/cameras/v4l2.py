@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import time
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +13,10 @@ import cv2
 from visiond.cameras import fourcc
 from visiond.cameras.source import Pixels
 from visiond.cameras.stamps import from_driver, newest
-from visiond.cameras.v4l2_ioctl import Device, FrameFormat
+from visiond.cameras.v4l2_formats import USED, choose_format
+from visiond.cameras.v4l2_ioctl import Device
 from visiond.errors import CameraError
 
-RAW: Final = ("YUYV", "UYVY", "NV12", "YU12", "GREY")  # what OpenCV turns into BGR rightly, best first
-COMPRESSED: Final = ("MJPG", "JPEG")
-UNASKED_FPS: Final = 15.0  # where no rate is asked, raw pictures that come slower than this give way to compressed ones
 BUFFERS: Final = 3  # one being filled, one ready, one being read
 FIRST_FRAME_S: Final = 5.0  # some cameras take seconds to start
 TIMEOUT_S: Final = 1.0  # OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT
@@ -43,7 +40,7 @@ class V4L2Camera:
             raise CameraError(f"{path}: OpenCV cannot open it; another program may just have taken it", "busy")
         self._set(code, size, fps)
         self.format = fourcc.text(self._capture.get(cv2.CAP_PROP_FOURCC))
-        if self.format not in RAW + COMPRESSED:
+        if self.format not in USED:
             self.close()
             raise CameraError(
                 f"{path}: gives {self.format} although {code} was asked; unplug it and try again", "refused"
@@ -93,25 +90,6 @@ class V4L2Camera:
         if fps is not None:
             self._capture.set(cv2.CAP_PROP_FPS, fps)
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, BUFFERS)
-
-
-def choose_format(formats: Sequence[FrameFormat], size: tuple[int, int], fps: float | None) -> str | None:
-    """Return the format to ask for: raw where it is offered in this size and fast enough, else compressed.
-
-    None where the camera gives nothing that OpenCV can turn into a picture.
-    """
-    known = {offer.fourcc: offer for offer in formats if offer.fourcc in RAW + COMPRESSED}
-    ranked = sorted(known, key=(RAW + COMPRESSED).index)
-    needed_fps = UNASKED_FPS if fps is None else fps
-    in_size = [name for name in ranked if any(entry.offers(size) for entry in known[name].sizes)]
-    fast = [name for name in in_size if _fastest(known[name], size) >= 0.9 * needed_fps]
-    return next(iter([*fast, *sorted(in_size, key=lambda name: -_fastest(known[name], size)), *ranked]), None)
-
-
-def _fastest(offer: FrameFormat, size: tuple[int, int]) -> float:
-    """Highest rate at this size; a driver that tells none is believed to be fast."""
-    rates = [entry.fps[0] if entry.fps else float("inf") for entry in offer.sizes if entry.offers(size)]
-    return max(rates, default=0.0)
 
 
 def _choose(path: Path, size: tuple[int, int] | None, fps: float | None) -> tuple[str, tuple[int, int]]:

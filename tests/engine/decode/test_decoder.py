@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from visiond.engine.decode.decoder import (
@@ -22,6 +22,9 @@ from visiond.engine.tensors import TensorInfo
 from visiond.errors import ModelError
 from visiond.modelkit.labels import Labels
 from visiond.modelkit.manifest import OutputSpec
+
+# Other work shares the cores: how long one example takes says nothing.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SETTINGS = DecodeSettings(Labels(("cat", "dog")), 0.5, 100, (300, 300))
 
@@ -71,12 +74,14 @@ def test_no_roles_stay_none() -> None:
     assert given_roles(None, ("scores",), SSD) is None
 
 
+@patient
 @given(st.lists(st.floats(SCORE_FLOOR, SCORE_CEILING), max_size=20))
 def test_a_score_that_is_out_by_a_rounding_is_clamped(scores: list[float]) -> None:
     clamped = clamp_scores(np.array(scores, np.float32) * np.float32(0.999))
     assert ((clamped >= 0) & (clamped <= 1)).all()
 
 
+@patient
 @given(
     st.lists(st.floats(0, 1), max_size=5),
     st.sampled_from([float("nan"), float("inf"), float("-inf"), -0.5, 1.1, 1e30]),

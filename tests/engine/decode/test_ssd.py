@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -20,6 +20,9 @@ from visiond.engine.geometry import Geometry, fit
 from visiond.engine.tensors import TensorInfo
 from visiond.errors import ModelError
 from visiond.modelkit.labels import Labels
+
+# Other work shares the cores: how long one example takes says nothing.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ROWS = 10
 SHAPES = {"boxes": (1, ROWS, 4), "classes": (1, ROWS), "scores": (1, ROWS), "count": (1,)}
@@ -168,6 +171,7 @@ def test_roles_that_names_gave_are_not_changed_by_values() -> None:
             decoder(outputs(swapped, USUAL), Geometry())
 
 
+@patient
 @given(
     st.lists(st.tuples(st.integers(0, 200), st.floats(0, 1, width=32)), min_size=1, max_size=ROWS),
     st.permutations(NAMELESS),
@@ -193,6 +197,7 @@ def test_rows_from_count_on_are_ignored_whatever_they_hold() -> None:
     ] == [2]
 
 
+@patient
 @given(st.lists(st.floats(0, 1, width=32), max_size=ROWS), st.floats(0, 1), st.integers(1, 5))
 def test_best_first_within_min_score_and_max_objects(scores: list[float], min_score: float, most: int) -> None:
     tensors = frame([0.0] * len(scores), scores)
@@ -201,6 +206,7 @@ def test_best_first_within_min_score_and_max_objects(scores: list[float], min_sc
     assert [each.score for each in found] == expected
 
 
+@patient
 @given(st.lists(st.floats(-0.5, 1.5, width=32), min_size=4, max_size=4))
 def test_boxes_are_clamped_and_left_out_when_nothing_is_inside(edges: list[float]) -> None:
     ymin, xmin, ymax, xmax = edges
@@ -251,6 +257,7 @@ def test_fault_31_poison_in_a_used_row_drops_the_frame_and_no_other(order: Order
     assert decoder(outputs(order, USUAL), Geometry()) == FOUND
 
 
+@patient
 @given(st.data())
 def test_fault_31_whatever_the_tensors_hold_a_result_is_finite_and_in_range(data: st.DataObject) -> None:
     anything = st.floats(width=32)
