@@ -82,8 +82,11 @@ def test_requests_on_an_open_connection(path: Path) -> None:
         connection.ask_status()
         connection.ping(7)
         connection.ping()
-        kinds = [message["type"] for message in islice(connection, 5)]
-        assert sorted(kinds) == ["error", "hello", "pong", "pong", "status"]
+        messages = list(itertools.takewhile(lambda message: message != {"type": "pong"}, connection))
+    kinds = [message["type"] for message in messages]
+    assert kinds[0] == "hello"
+    assert [kind for kind in kinds if kind in ("error", "pong")] == ["error", "pong"]
+    assert "status" in kinds
 
 
 def test_without_a_daemon_it_says_which_path(path: Path) -> None:

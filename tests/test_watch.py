@@ -157,30 +157,25 @@ def test_without_rich_a_terminal_gets_plain_lines(path: Path, monkeypatch: pytes
     assert out.getvalue().count("\n") == 1
 
 
-def rendered(*messages: Any, camera: str | None = None) -> list[str]:
-    """The table's lines on a terminal of 80 columns after these messages."""
+def rendered(*messages: Any, camera: str | None = None, later_s: float = 0.0) -> list[str]:
+    """The table's lines on a terminal of 80 columns after these messages, and so many seconds."""
     from visiond.watch_table import View
 
     view = View(camera)
     for each in messages:
         view.take(cast(Message, each))
     console = rich_console.Console(width=80, file=io.StringIO(), force_terminal=False)
-    console.print(view.render())
+    now_s = time.monotonic()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("visiond.watch_table.time.monotonic", lambda: now_s + later_s)
+        console.print(view.render())
     lines = console.file.getvalue().splitlines()
     assert all(len(line) <= 80 for line in lines)
     return [line.rstrip() for line in lines]
 
 
-def fresh(camera: str, objects: int) -> Detections:
-    now_ns = time.monotonic_ns()
-    made = result(camera, 1, objects, captured_ns=now_ns - 11_800_000)
-    return cast(
-        Detections, json.loads(wire.detections(made, seq=1, epoch=1, published_ns=now_ns, degraded=False).line())
-    )
-
-
 def test_the_table_at_80_columns() -> None:
-    lines = rendered(hello(), made_up_status(), fresh("front", 3), fresh("rear", 0))
+    lines = rendered(hello(), made_up_status(), message(result("front", objects=3)), message(result("rear", objects=0)))
     assert lines == [
         "ok",
         "camera  state       fps      age  engine  objects",
@@ -192,8 +187,8 @@ def test_the_table_at_80_columns() -> None:
 
 def test_the_table_tells_what_is_wrong_and_does_not_show_old_results_as_fresh() -> None:
     reason = "camera rear is lost: it was unplugged; plug it in again, the daemon tries every five seconds"
-    old = result("rear", 1, 1, captured_ns=time.monotonic_ns() - 90 * 10**9)
-    lines = rendered(hello(), made_up_status("blind", reason), message(old), fresh("front", 1), camera="rear")
+    seen = [message(result(camera)) for camera in ("front", "rear")]
+    lines = rendered(hello(), made_up_status("blind", reason), *seen, camera="rear", later_s=90)
     assert " ".join(lines[:2]) == f"blind: {reason}"
     assert lines[3].split() == ["rear", "lost", "30.0", "90", "s", "cpu", "cat", "0.90"]
     assert lines[4:] == ["Ctrl-C ends"], "the other camera was not asked for"
@@ -201,7 +196,7 @@ def test_the_table_tells_what_is_wrong_and_does_not_show_old_results_as_fresh() 
 
 def test_the_table_while_there_is_no_daemon() -> None:
     away = {"type": "away", "reason": "visiond stops", "retry_in_s": 0.5}
-    lines = rendered(hello(), made_up_status(), fresh("front", 1), away)
+    lines = rendered(hello(), made_up_status(), message(result("front")), away)
     assert lines[0] == "no daemon: visiond stops; waiting for it to return"
     assert lines[2].split()[:3] == ["front", "unknown", "-"]
     assert rendered(away)[0].startswith("no daemon")

@@ -7,17 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from visiond.client import SILENCE_S, Connection
+from visiond.client import SILENCE_S, Connection, connect
 from visiond.errors import UnavailableError
 
 _START = "start it (visiond run, or systemctl start visiond) or name its socket with --socket"
 
 
 @contextmanager
-def daemon_connection(path: Path) -> Iterator[Connection]:
-    """Connect, and hang up at the end. Any failure on the way, of reading too, becomes UnavailableError in words."""
+def daemon_connection(path: Path, camera: str | None = None) -> Iterator[Connection]:
+    """Connect, for one camera's results or all, and hang up at the end.
+
+    Any failure on the way, of reading too, becomes UnavailableError in words.
+    """
     try:
-        with Connection(path, SILENCE_S) as connection:
+        with connect(path, cameras=None if camera is None else [camera], silence_s=SILENCE_S) as connection:
             yield connection
     except TimeoutError:
         raise UnavailableError(f"the daemon at {path} says nothing; restart it (systemctl restart visiond)") from None

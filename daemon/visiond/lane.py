@@ -30,8 +30,8 @@ class Lane:
         self._captured_ns: int | None = None
 
     def expired(self, result: Result, now_ns: int) -> bool:
-        """Whether the result is too old to be published as fresh."""
-        return now_ns - result.captured_ns > self.settings.max_age_ms * 1e6
+        """Whether the result is too old to be published as fresh. Frames that wait for the model (fps: 0) never are."""
+        return self.settings.fps != 0 and now_ns - result.captured_ns > self.settings.max_age_ms * 1e6
 
     def advance(self, result: Result, degraded: bool) -> wire.Detections:
         """Turn the engine's result into the next message of this camera."""

@@ -143,7 +143,7 @@ class Service:
         address = SourceAddress.parse(settings.source)
         return RemoteCamera(
             OpenCamera(name, settings.source, settings.size, settings.fps, settings.rotate),
-            settings.max_age_ms,
+            None if settings.fps == 0 else settings.max_age_ms,
             address.redacted,
             address.redact_in,
             on_ring=lambda: self._hand_over_ring(name),

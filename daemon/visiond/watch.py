@@ -29,7 +29,9 @@ def watch(socket_path: Path, camera: str | None, count: int | None, as_json: boo
             from visiond.watch_table import show_table
 
             with daemon_connection(socket_path) as connection:
-                _hello(connection, camera)  # a wrong path or camera is told now; later it is a daemon that is away
+                _check_hello(
+                    connection, camera
+                )  # a wrong path or camera is told now; later it is a daemon that is away
             show_table(socket_path, camera, count, out)
         else:
             _print_lines(socket_path, camera, count, _json_line if as_json else plain_line, out)
@@ -75,16 +77,14 @@ def _json_line(message: Detections) -> str:
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
 
 
-def _hello(connection: Connection, camera: str | None) -> None:
-    """Read hello, and ask for one camera only where one is named."""
+def _check_hello(connection: Connection, camera: str | None) -> None:
+    """Read hello, which must come first. Raises UsageError where the daemon has no such camera."""
     for message in connection:
         if message["type"] == "hello":
             check_camera(message, camera)
-            break
+            return
         if message["type"] == "bye":
             raise UnavailableError(f"the daemon sends us away: {message['reason']}")
-    if camera is not None:
-        connection.subscribe(cameras=[camera])
 
 
 def _print_lines(
@@ -93,8 +93,8 @@ def _print_lines(
     left = count
     state: tuple[str, str | None] = ("ok", None)
     reason = None
-    with daemon_connection(socket_path) as connection:
-        _hello(connection, camera)
+    with daemon_connection(socket_path, camera) as connection:
+        _check_hello(connection, camera)
         for message in connection:
             if message["type"] == "detections":
                 print(line(message), file=out, flush=True)

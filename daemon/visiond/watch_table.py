@@ -27,7 +27,7 @@ class View:
         self._hello: Hello | None = None
         self._status: Status | None = None
         self._away: Away | None = None
-        self._latest: dict[str, Detections] = {}
+        self._latest: dict[str, tuple[Detections, float]] = {}  # with when it came, in seconds
 
     def take(self, message: Message | Away) -> None:
         """Let a message change the picture. Raises UsageError where the daemon does not have the camera."""
@@ -37,7 +37,7 @@ class View:
         elif message["type"] == "status":
             self._status = message
         elif message["type"] == "detections":
-            self._latest[message["camera"]] = message
+            self._latest[message["camera"]] = message, time.monotonic()
         elif message["type"] == "away":
             self._away = message
 
@@ -77,10 +77,12 @@ class View:
             Text(state, style="green" if state == "streaming" else "yellow"),
             Text("-" if fps is None else f"{fps:.1f}"),
         ]
-        latest = self._latest.get(name)
-        if latest is None:
+        if name not in self._latest:
             return [*row, Text("-"), Text("-"), Text("no result yet", style="dim")]
-        age_ms = (time.monotonic_ns() - latest["captured_ns"]) / 1e6
+        latest, came_s = self._latest[name]
+        age_ms = latest["age_ms"] + 1000 * (
+            time.monotonic() - came_s
+        )  # our clock: the daemon's may be another device's
         is_old = age_ms > _OLD_MS or self._away is not None
         age = Text(
             f"{latest['age_ms']:.1f} ms" if not is_old else f"{age_ms / 1000:.0f} s", style="red" if is_old else ""

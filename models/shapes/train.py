@@ -1,6 +1,6 @@
 """Train the network on scenes, quantize it to int8 with a representative set, write shapes.tflite beside this file.
 
-Usage: python train.py [--steps 4000] [--scenes 10000] [--out shapes.tflite]. Seeded; 15 to 30 minutes on 2 cores.
+Usage: python train.py [--steps 3500] [--scenes 10000] [--out shapes.tflite]. Seeded; 15 to 30 minutes on 2 cores.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SEED: Final = 1
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train and quantize the shapes model.")
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=3500)
     parser.add_argument("--scenes", type=int, default=10_000)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("shapes.tflite"))
     arguments = parser.parse_args()

@@ -116,8 +116,8 @@ def test_a_blind_daemon_says_so_and_sends_no_empty_list(start_daemon: StartDaemo
         while (message := client.message())["type"] != "status" or message["state"] != "blind":
             if message["type"] == "detections":
                 silent_since_s = time.monotonic()
-        assert time.monotonic() - stopped_s < 3.0
-        assert silent_since_s - stopped_s < 1.0
+        assert time.monotonic() - stopped_s < 5.0
+        assert silent_since_s - stopped_s < 1.5
         assert "camera front: no result within 1 s" in message["reason"]
         client.until(lambda m: m["type"] == "detections")  # killed at its deadline, started again
     assert "the invoke hangs" in daemon.log

@@ -51,7 +51,7 @@ def test_every_request() -> None:
         (b'{"type":"ping"}{"type":"ping"}', "must be one JSON object on one line: Extra data, column 16"),
         (b'{"type":"ping\xff"}', "must be UTF-8"),
         (b"[1]", "must be a JSON object"),
-        (b"[" * 4000, "nested as deep"),
+        (b"[" * 4000, "nested as deep|Expecting value"),  # Python 3.13 reads deeper than those before it
         (b'{"type":' + b"[" * 1500 + b"]" * 1500 + b"}", "nested as deep|has a"),
         (b'{"type":"ping","id":' + b"1" * 4050 + b"}", "ping: id must be a whole number up to"),
         (b'{"type":"ping","id":' + b"1" * 5000 + b"}", "more than 4096 bytes"),

@@ -26,7 +26,7 @@ class RemoteCamera:
     def __init__(
         self,
         settings: OpenCamera,
-        max_age_ms: float,
+        max_age_ms: float | None,
         source: str,
         redact: Callable[[str], str],
         on_ring: Callable[[], None],
