@@ -85,7 +85,7 @@ class Camera(_Section):
         default=1000,
         ge=10,
         le=60_000,
-        description="Milliseconds after which a frame is dropped rather than published as fresh; not with fps: 0, where "
+        description="Milliseconds after which a frame is dropped rather than published as fresh. Not with fps: 0: there "
         "frames wait for the model.",
     )
     track: bool = Field(

@@ -24,7 +24,7 @@ class SyntheticCamera:
     """Draws a frame before it is due and stamps it at the moment it is: a latency holds none of the drawing."""
 
     def __init__(self, address: SourceAddress, size: tuple[int, int] | None, fps: float | None) -> None:
-        """`address` has named the one scene there is. Raises CameraError (refused) for a picture too small to draw in."""
+        """`address` has named the one scene there is. Raises CameraError (refused) for too small a picture."""
         del address
         width, height = size or DEFAULT_SIZE
         if min(width, height) < _LEAST_SIDE:
