@@ -85,8 +85,8 @@ class Camera(_Section):
         default=1000,
         ge=10,
         le=60_000,
-        description="Milliseconds after which a frame is dropped rather than published as fresh. Not with fps: 0: there "
-        "frames wait for the model.",
+        description="Milliseconds after which a frame is dropped rather than published as fresh. Not with fps: 0: "
+        "there frames wait for the model.",
     )
     track: bool = Field(
         default=True, description="Whether objects get a track_id that follows them from frame to frame."
