@@ -8,29 +8,25 @@ import logging
 import signal
 import socket
 import time
-import uuid
 from pathlib import Path
 from typing import Any, Final
 
 from visiond import __version__, systemd
+from visiond.bulletin import HEARTBEAT_S, Bulletin
 from visiond.cameras.address import SourceAddress
 from visiond.cameras.remote import RemoteCamera
-from visiond.clock import boot_id, wall_synced
 from visiond.config import Config, load_config
 from visiond.detection import Result
 from visiond.engine.remote import RemoteEngine
-from visiond.health import is_blind, overall
 from visiond.lane import Lane
 from visiond.messages import FrameDropped, LoadModel, OpenCamera
 from visiond.modelkit.package import Package
 from visiond.packages import load_packages
 from visiond.places import default_socket_path
-from visiond.publish import wire
 from visiond.publish.unix_socket import UnixSocketServer
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_S: Final = 1.0
 CHECK_S: Final = 0.25
 
 
@@ -40,20 +36,19 @@ class Service:
     def __init__(self, config: Config, packages: dict[str, Package], listening: socket.socket | None = None) -> None:
         self._config = config
         self._packages = packages
-        self._instance = uuid.uuid4().hex
-        self._started_s = time.monotonic()
         self._stop = asyncio.Event()
         self._changed = asyncio.Event()
         self._last_state = ("", "")
         self._lanes = {name: Lane(name, settings) for name, settings in config.cameras.items()}
         self._engines = {name: self._engine(name) for name in sorted({c.model for c in config.cameras.values()})}
         self._cameras = {name: self._camera(name) for name in config.cameras}
+        self._bulletin = Bulletin(self._lanes, self._cameras, self._engines, packages)
         self._server = UnixSocketServer(
             config.socket.path,
             group=config.socket.group,
             mode=config.socket.mode,
             max_clients=config.socket.max_clients,
-            hello=self._hello,
+            hello=self._bulletin.hello,
             status=self._status,
             listening=listening,
             create_folder=config.socket.path == default_socket_path(),
@@ -136,6 +131,9 @@ class Service:
             self._last_state = state
             self._changed.set()
 
+    def _status(self) -> dict[str, Any]:
+        return self._bulletin.status(self._server.counters())
+
     # building the parts
 
     def _camera(self, name: str) -> RemoteCamera:
@@ -195,58 +193,6 @@ class Service:
                 camera.accounts.engine_lost()
             except BlockingIOError:
                 camera.worker.kill("it keeps the frame ring locked and does not go on")
-
-    # what clients are told
-
-    def _hello(self) -> dict[str, Any]:
-        return wire.hello(
-            version=__version__,
-            instance=self._instance,
-            boot_id=boot_id(),
-            monotonic_ns=time.monotonic_ns(),
-            wall_ns=time.time_ns(),
-            wall_synced=wall_synced(),
-            heartbeat_ms=round(HEARTBEAT_S * 1000),
-            cameras={
-                name: {
-                    "size": camera.report.size,
-                    "model": self._lanes[name].settings.model,
-                    "state": camera.report.state,
-                }
-                for name, camera in self._cameras.items()
-            },
-            models={name: self._packages[name].hello() for name in self._engines},
-        )
-
-    def _status(self) -> dict[str, Any]:
-        now_ns = time.monotonic_ns()
-        cameras = {name: self._camera_status(name, now_ns) for name in self._cameras}
-        engines = {name: engine.status() for name, engine in self._engines.items()}
-        blind = {name for name, camera in cameras.items() if is_blind(camera, self._cameras[name].period_s)}
-        state, reason = overall(cameras, engines, blind)
-        return {
-            "type": "status",
-            "state": state,
-            "reason": reason,
-            "monotonic_ns": now_ns,
-            "wall_ns": time.time_ns(),
-            "wall_synced": wall_synced(),
-            "uptime_s": round(time.monotonic() - self._started_s, 3),
-            "cameras": cameras,
-            "engines": engines,
-            "clients": self._server.counters(),
-        }
-
-    def _camera_status(self, name: str, now_ns: int) -> dict[str, Any]:
-        lane = self._lanes[name]
-        age_ms = lane.result_age_ms(now_ns)
-        status = self._cameras[name].status()
-        return {
-            **status,
-            "reason": status["reason"] or lane.trouble,
-            "model": lane.settings.model,
-            "result_age_ms": None if age_ms is None else round(age_ms, 1),
-        }
 
 
 def run(config_path: Path, socket_path: Path | None) -> int:

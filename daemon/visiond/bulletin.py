@@ -1,0 +1,85 @@
+"""Bulletin: what clients are told of the daemon as a whole, in `hello` and in `status`."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final
+
+from visiond import __version__
+from visiond.cameras.remote import RemoteCamera
+from visiond.clock import boot_id, wall_synced
+from visiond.engine.remote import RemoteEngine
+from visiond.health import is_blind, overall
+from visiond.lane import Lane
+from visiond.modelkit.package import Package
+from visiond.publish import wire
+
+HEARTBEAT_S: Final = 1.0
+
+
+class Bulletin:
+    """Reads the parts and puts their state into words; it changes nothing."""
+
+    def __init__(
+        self,
+        lanes: Mapping[str, Lane],
+        cameras: Mapping[str, RemoteCamera],
+        engines: Mapping[str, RemoteEngine],
+        packages: Mapping[str, Package],
+    ) -> None:
+        self._lanes = lanes
+        self._cameras = cameras
+        self._engines = engines
+        self._packages = packages
+        self._instance = uuid.uuid4().hex
+        self._started_s = time.monotonic()
+
+    def hello(self) -> dict[str, Any]:
+        """Return the fields of the first message of each connection."""
+        return wire.hello(
+            version=__version__,
+            instance=self._instance,
+            boot_id=boot_id(),
+            monotonic_ns=time.monotonic_ns(),
+            wall_ns=time.time_ns(),
+            wall_synced=wall_synced(),
+            heartbeat_ms=round(HEARTBEAT_S * 1000),
+            cameras={name: self._camera_hello(name) for name in self._cameras},
+            models={name: self._packages[name].hello() for name in self._engines},
+        )
+
+    def status(self, clients: Mapping[str, int]) -> dict[str, Any]:
+        """Return the fields of a status message; `clients` are the server's counters."""
+        now_ns = time.monotonic_ns()
+        cameras = {name: self._camera_status(name, now_ns) for name in self._cameras}
+        engines = {name: engine.status() for name, engine in self._engines.items()}
+        blind = {name for name, camera in cameras.items() if is_blind(camera, self._cameras[name].period_s)}
+        state, reason = overall(cameras, engines, blind)
+        return {
+            "type": "status",
+            "state": state,
+            "reason": reason,
+            "monotonic_ns": now_ns,
+            "wall_ns": time.time_ns(),
+            "wall_synced": wall_synced(),
+            "uptime_s": round(time.monotonic() - self._started_s, 3),
+            "cameras": cameras,
+            "engines": engines,
+            "clients": clients,
+        }
+
+    def _camera_hello(self, name: str) -> dict[str, Any]:
+        report = self._cameras[name].report
+        return {"size": report.size, "model": self._lanes[name].settings.model, "state": report.state}
+
+    def _camera_status(self, name: str, now_ns: int) -> dict[str, Any]:
+        lane, status = self._lanes[name], self._cameras[name].status()
+        age_ms = lane.result_age_ms(now_ns)
+        return {
+            **status,
+            "reason": status["reason"] or lane.trouble,
+            "model": lane.settings.model,
+            "result_age_ms": None if age_ms is None else round(age_ms, 1),
+        }
