@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from visiond.cameras.address import absolute
 from visiond.config_values import check_name
@@ -16,6 +16,8 @@ from visiond.wording import nearest, quoted
 from visiond.yaml_source import Document
 
 RESERVED = "path"  # the key of `models` that is no model
+
+_MAX_PATH: Final = 4096  # PATH_MAX: a path that is cut short cannot be looked for
 
 
 def report_contradictions(document: Document) -> None:
@@ -51,7 +53,9 @@ def _report_model(document: Document, name: str, models: Mapping[str, Any]) -> N
     except OSError as error:
         document.report(("models", name, "package"), f"cannot be looked at ({error.strerror}), give another path")
         return
-    text = f"{quoted(package)} is not a folder, seen from {document.folder}: give the path of a model package"
+    text = (
+        f"{quoted(package, _MAX_PATH)} is not a folder, seen from {document.folder}: give the path of a model package"
+    )
     if "/" not in package:
         looked_in = quoted(path) if isinstance(path, str) else packages
         text = f"there is no such package in {looked_in}{nearest(package, _packages_in(packages))}"

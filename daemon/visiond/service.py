@@ -116,10 +116,7 @@ class Service:
             for camera in self._cameras.values():
                 camera.check()
             for name, engine in self._engines.items():
-                try:
-                    engine.check(sum(camera.accounts.outstanding() for camera in self._served_by(name)))
-                except BlockingIOError:
-                    continue  # a worker has stopped with the ring locked: its own deadline ends it
+                engine.check(sum(camera.accounts.read().pending for camera in self._served_by(name)))
             self._note_state()
 
     def _note_state(self) -> None:

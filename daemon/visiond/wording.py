@@ -75,10 +75,10 @@ def _plain(key: str) -> str:
     return key if _PLAIN_KEY.fullmatch(key) else quoted(key)
 
 
-def quoted(text: str) -> str:
-    """Return a text in quotes on one line, shortened, a password in it hidden."""
+def quoted(text: str, most: int = _MAX_SHOWN) -> str:
+    """Return a text in quotes on one line, shortened to `most` characters, a password in it hidden."""
     text = redact(text)
-    return json.dumps(text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…", ensure_ascii=False)
+    return json.dumps(text if len(text) <= most else f"{text[:most]}…", ensure_ascii=False)
 
 
 def _finding(details: Any, field: SchemaField, root: Node) -> Finding:

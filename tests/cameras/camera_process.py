@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -141,12 +140,11 @@ class CameraProcess:
             poll.register(self._channel.fileno(), select.POLLIN)
             if self._doorbell >= 0:
                 poll.register(self._doorbell, select.POLLIN)
-            for fd, _ in poll.poll(min(left_s, 0.5) * 1000):
-                if fd == self._doorbell:
-                    with suppress(BlockingIOError):  # a new ring's doorbell has got this number meanwhile
-                        os.eventfd_read(fd)
-                else:
-                    self._receive()
+            ready = [fd for fd, _ in poll.poll(min(left_s, 0.5) * 1000)]
+            if self._doorbell in ready:  # first: a message may bring another one
+                os.eventfd_read(self._doorbell)
+            if self._channel.fileno() in ready:
+                self._receive()
 
     def _receive(self) -> None:
         try:

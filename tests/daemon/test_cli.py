@@ -135,9 +135,13 @@ def test_watch_gives_json_lines_or_a_table(visiond: Visiond, daemon: Daemon) -> 
 
 
 def test_cameras_says_what_is_here_or_what_to_check(visiond: Visiond) -> None:
-    done = visiond("cameras", "--json")
-    assert done.returncode in (0, 69)
-    assert done.stdout if done.returncode == 0 else done.stderr or done.stdout
+    done, as_json = visiond("cameras"), visiond("cameras", "--json")
+    assert done.returncode == as_json.returncode
+    if done.returncode == 0:
+        assert all(json.loads(line)["source"] in done.stdout for line in as_json.stdout.splitlines())
+    else:
+        assert (done.returncode, as_json.stdout) == (69, "")
+        assert "no camera found" in done.stdout
 
 
 def test_a_second_daemon_ends_with_75_and_leaves_the_first_alone(visiond: Visiond, daemon: Daemon) -> None:

@@ -120,7 +120,7 @@ def test_a_blind_daemon_says_so_and_sends_no_empty_list(start_daemon: StartDaemo
         assert silent_since_s - stopped_s < 1.5
         assert "camera front: no result within 1 s" in message["reason"]
         client.until(lambda m: m["type"] == "detections")  # killed at its deadline, started again
-    assert "the invoke hangs" in daemon.log
+    assert "the engine hangs" in daemon.log
 
 
 def test_workers_end_when_the_parent_is_killed(start_daemon: StartDaemon, root: Path) -> None:

@@ -105,16 +105,16 @@ class RemoteEngine:
         """Take a camera's ring from the worker."""
         self.worker.send(DropRing(camera))
 
-    def check(self, outstanding: int) -> None:
-        """Kill the worker when it holds `outstanding` frames and has been silent beyond the deadline: a hung invoke."""
-        if self.state != "ready" or outstanding == 0:
+    def check(self, pending: int) -> None:
+        """Kill the worker when frames are pending (waiting for it, or taken) and it is silent beyond the deadline."""
+        if self.state != "ready" or pending == 0:
             self._silent_since_s = None
             return
         now_s = time.monotonic()
         if self._silent_since_s is None:
             self._silent_since_s = now_s
         if now_s - self._silent_since_s > self._invoke_deadline_s():
-            self.worker.kill(f"the invoke hangs: no answer for {self._invoke_deadline_s():.1f} s")
+            self.worker.kill(f"the engine hangs: no answer for {self._invoke_deadline_s():.1f} s")
 
     def _why_cpu(self) -> str | None:
         if self.accelerator != "prefer":
