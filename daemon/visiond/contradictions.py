@@ -53,9 +53,8 @@ def _report_model(document: Document, name: str, models: Mapping[str, Any]) -> N
     except OSError as error:
         document.report(("models", name, "package"), f"cannot be looked at ({error.strerror}), give another path")
         return
-    text = (
-        f"{quoted(package, _MAX_PATH)} is not a folder, seen from {document.folder}: give the path of a model package"
-    )
+    shown = quoted(package, _MAX_PATH)
+    text = f"{shown} is not a folder, seen from {document.folder}: give the path of a model package"
     if "/" not in package:
         looked_in = quoted(path) if isinstance(path, str) else packages
         text = f"there is no such package in {looked_in}{nearest(package, _packages_in(packages))}"

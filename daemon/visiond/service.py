@@ -197,7 +197,7 @@ def run(config_path: Path, socket_path: Path | None) -> int:
     config = load_config(config_path)
     if socket_path is not None:
         config = config.with_socket(socket_path)
-    packages = load_packages(config, config_path)
+    packages = load_packages(config)
     listening = systemd.listening_socket()
 
     async def serve() -> None:  # the parts need the running loop
@@ -209,7 +209,7 @@ def run(config_path: Path, socket_path: Path | None) -> int:
 
 def check(config_path: Path) -> None:
     """Validate the configuration and the packages that it names. Raises VisiondError with every problem."""
-    load_packages(load_config(config_path), config_path)
+    load_packages(load_config(config_path))
 
 
 def _because(reason: str | None) -> str:
