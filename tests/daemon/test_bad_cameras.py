@@ -23,6 +23,12 @@ def with_source(root: Path, source: str, **camera: Any) -> dict[str, Any]:
     }
 
 
+def all_told(message: dict[str, Any]) -> bool:
+    """The source has ended, and every frame's fate is known."""
+    front = message["cameras"]["front"]
+    return bool(front["state"] == "ended" and front["pending"] == 0)
+
+
 def why_not(client: Client) -> str:
     """The camera's reason, once it has one; no detections come before it."""
     while True:
@@ -60,7 +66,7 @@ def test_a_truncated_picture_is_skipped_and_counted(
     whole = cv2.imencode(".jpg", cv2.imread(str(folder / "00.png")))[1].tobytes()
     (folder / "03a.jpg").write_bytes(whole[: len(whole) // 2])
     with start_daemon(with_source(root, f"images:{folder}", fps=0)).client() as client:
-        front = client.status(lambda message: message["cameras"]["front"]["state"] == "ended")["cameras"]["front"]
+        front = client.status(all_told)["cameras"]["front"]
         assert front["captured"] == 12
         assert sum(front["skipped"].values()) == 1
 
@@ -81,7 +87,7 @@ def test_a_video_comes_through(start_daemon: StartDaemon, root: Path, tmp_path: 
         writer.write(np.full((48, 64, 3), level * 20, np.uint8))
     writer.release()
     with start_daemon(with_source(root, f"file:{clip}", fps=0)).client() as client:
-        front = client.status(lambda message: message["cameras"]["front"]["state"] == "ended")["cameras"]["front"]
+        front = client.status(all_told)["cameras"]["front"]
         assert front["captured"] == front["inferred"] == 10
         assert front["size"] == [64, 48]
 

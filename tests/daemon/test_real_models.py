@@ -12,29 +12,11 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from harness import Daemon, asset_package, coco_ssd_package
+from known_pictures import COCO_SSD, MOBILENET_V2, QUANTUM
 
 StartDaemon = Callable[..., Daemon]
 pytestmark = [pytest.mark.assets, pytest.mark.slow]
 
-# The table of assets/README.md: what COCO SSD finds above 0.4, and what mobilenet_v2 puts first.
-COCO_SSD = {
-    "cat_720p.jpg": [("cat", 0.730)],
-    "grace_hopper.bmp": [("person", 0.719), ("tie", 0.656), ("person", 0.500), ("tie", 0.426)],
-    "parrot.jpg": [("bird", 0.809)],
-    "owl.jpg": [("bird", 0.824)],
-    "pets.jpg": [("dog", 0.809), ("dog", 0.750)],
-    "squat.bmp": [("person", 0.824)],
-    "hot_dog.jpg": [("hot dog", 0.711), ("dining table", 0.551)],
-    "sunflower.bmp": [("teddy bear", 0.609)],
-}
-MOBILENET_V2 = {
-    "cat_720p.jpg": ("Egyptian cat", 224),
-    "grace_hopper.bmp": ("military uniform", 225),
-    "parrot.jpg": ("macaw", 255),
-    "owl.jpg": ("ruffed grouse", 195),
-    "sunflower.bmp": ("daisy", 251),
-}
-QUANTUM = 1 / 256
 CLASSIFIERS = {
     "mobilenet_v2_1.0_224_quant": {"mean": [128.0] * 3, "std": [128.0] * 3},
     "mobilenet_v1_0.25_128_quant": {"mean": [128.0] * 3, "std": [128.0] * 3},

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter as LiteRt
 
+from known_pictures import COCO_SSD, MOBILENET_V2, QUANTUM
 from visiond.detection import Box, Classification, Detection
 from visiond.engine.decode.decoder import DecodeSettings, make_decoder
 from visiond.engine.interpreter import Interpreter
@@ -19,26 +20,6 @@ from visiond.modelkit.labels import parse_labels
 from visiond.modelkit.manifest import InputRecipe, OutputSpec
 
 pytestmark = pytest.mark.assets
-
-# Score above 0.4, from assets/README.md.
-COCO_SSD = {
-    "cat_720p.jpg": [("cat", 0.730)],
-    "grace_hopper.bmp": [("person", 0.719), ("tie", 0.656), ("person", 0.500), ("tie", 0.426)],
-    "parrot.jpg": [("bird", 0.809)],
-    "owl.jpg": [("bird", 0.824)],
-    "pets.jpg": [("dog", 0.809), ("dog", 0.750)],
-    "squat.bmp": [("person", 0.824)],
-    "hot_dog.jpg": [("hot dog", 0.711), ("dining table", 0.551)],
-    "sunflower.bmp": [("teddy bear", 0.609)],
-}
-MOBILENET_V2 = {
-    "cat_720p.jpg": ("Egyptian cat", 224),
-    "grace_hopper.bmp": ("military uniform", 225),
-    "parrot.jpg": ("macaw", 255),
-    "owl.jpg": ("ruffed grouse", 195),
-    "sunflower.bmp": ("daisy", 251),
-}
-QUANTUM = 1 / 256
 
 
 class Engine:
