@@ -28,6 +28,7 @@ class Client:
             self._socket.close()
             raise
         self._rest = b""
+        self.received_ns = 0
 
     def __enter__(self) -> Self:
         return self
@@ -42,6 +43,7 @@ class Client:
         """The next message, whatever it is; EOFError when the daemon has closed."""
         while b"\n" not in self._rest:
             chunk = self._socket.recv(65536)
+            self.received_ns = time.monotonic_ns()  # of the last bytes
             if not chunk:
                 raise EOFError
             self._rest += chunk

@@ -1,7 +1,7 @@
 """An RTSP camera on localhost: GStreamer's server, whose frames show the moment of their making (marked_pictures.py).
 
 Run by the system's Python, for which Debian's python3-gi and gir1.2-gst-rtsp-server-1.0 are made:
-`/usr/bin/python3 rtsp_server.py {h264|jpeg|theora} FPS {none|basic|digest} PORT`. It prints its port; the path is /cam,
+`/usr/bin/python3 rtsp_server.py {h264|jpeg} FPS {none|basic|digest} PORT`. It prints its port; the path is /cam,
 the user and password are user and S3cr3t-w0rd.
 """
 
@@ -18,7 +18,6 @@ WIDTH, HEIGHT, BITS = 640, 480, 16
 ENCODERS = {
     "h264": "openh264enc gop-size=30 ! h264parse ! rtph264pay config-interval=-1",
     "jpeg": "jpegenc ! rtpjpegpay",
-    "theora": "theoraenc ! rtptheorapay",
 }
 
 

@@ -15,6 +15,9 @@ from visiond.errors import CameraError
 LATE_MS = 400  # measured: 37, of which the server's encoder takes one period of 33; a backlog would be 500 and more
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _server_installed() -> None:
     reason = why_missing()
