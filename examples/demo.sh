@@ -4,7 +4,7 @@
 set -u
 project=$(cd "$(dirname "$0")/.." && pwd)
 seconds=${1:-}
-case $seconds in *[!0-9]*) echo "SECONDS=$seconds: give a whole number of seconds" >&2; exit 64;; esac
+case $seconds in *[!0-9]* | 0) echo "SECONDS=$seconds: give a whole number of seconds, 1 or more" >&2; exit 64 ;; esac
 
 run=$(mktemp -d "/tmp/visiond.XXXXXX") || exit 73
 socket=$run/visiond.sock
@@ -12,7 +12,7 @@ visiond run -c "$project/config/demo.yaml" --socket "$socket" 2>"$run/log" &
 daemon=$!
 # Ctrl-C reaches the daemon too; this shell waits for it, and takes its folder away
 trap : INT
-trap 'kill $daemon 2>/dev/null; exit 143' TERM
+trap 'kill $daemon 2>/dev/null; wait $daemon; rm -rf "$run"; exit 143' TERM HUP
 echo "visiond starts; its socket is $socket"
 tries=0
 while [ ! -S "$socket" ] && kill -0 $daemon 2>/dev/null && [ $tries -lt 150 ]; do sleep 0.1; tries=$((tries + 1)); done

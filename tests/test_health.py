@@ -33,7 +33,7 @@ def test_all_is_well() -> None:
         (
             camera(),
             engine("failed", "killed: the invoke hangs"),
-            "camera front: its model objects is failed: killed: …",
+            "camera front: its model objects has failed: killed: …",
         ),
         (camera(), engine(), "camera front: no result within 1 s although camera and model are at work"),
     ],

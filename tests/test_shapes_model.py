@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import sys
 from pathlib import Path
 
@@ -41,6 +42,15 @@ def test_everything_in_it_is_int8_and_of_fixed_shape(package: Package) -> None:
     assert [info.dtype.name for info in interpreter.outputs] == ["int8", "int8"]
     scores, boxes = sorted(interpreter.outputs, key=lambda info: info.shape[-1])
     assert scores.quantization != boxes.quantization  # each head has a scale of its own
+
+
+def test_an_installation_gets_all_of_it(root: Path, package: Package) -> None:
+    """An editable installation reads the checkout; any other has only what setup.cfg lists."""
+    listed = configparser.ConfigParser()
+    listed.read(root / "setup.cfg")
+    installed = set(listed["options.data_files"]["share/visiond/models/shapes"].split())
+    needed = ["model.yaml", "labels.txt", "shapes.tflite", *(example.image for example in package.golden)]
+    assert {f"models/shapes/{name}" for name in needed} == installed
 
 
 def test_its_golden_examples_and_checksum_hold(package: Package) -> None:

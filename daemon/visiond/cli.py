@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from visiond import __version__
-from visiond.errors import UsageError, VisiondError
+from visiond.errors import OutputClosed, UsageError, VisiondError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except VisiondError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:  # `visiond watch | head`
+    except (BrokenPipeError, OutputClosed):  # `visiond watch | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
@@ -36,6 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     from visiond import service
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    if arguments.socket is not None and not arguments.socket.name:
+        raise UsageError(f"--socket '{arguments.socket}': give the path of a socket, such as /tmp/v.sock")
     return service.run(_config_path(arguments), arguments.socket)
 
 
@@ -44,7 +46,8 @@ def check(arguments: argparse.Namespace) -> int:
     from visiond import service
 
     path = _config_path(arguments)
-    service.check(path)
+    for warning in service.check(path):
+        print(f"warning: {warning}", file=sys.stderr)
     print(f"{path}: no errors")
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,5 +53,7 @@ def _membership(path: Path) -> str:
             group = grp.getgrgid(each.stat().st_gid).gr_name
         except (OSError, KeyError):
             continue
+        if group == "root" or any(group == user.pw_name for user in pwd.getpwall() if user.pw_uid >= 1000):
+            return f"it belongs to {group} alone; set socket.group in the daemon's configuration and join that group"
         return f"it is for the group {group}; join it (sudo usermod -aG {group} $USER)"
     return "ask for the group that owns it"

@@ -1,6 +1,10 @@
 """What a user can mend. Each error is one clear sentence (what, where, the remedy) and an exit code of sysexits.h."""
 
 
+class OutputClosed(Exception):
+    """Whoever read our output has gone, as `head` does: nothing to tell, and nobody to tell it to."""
+
+
 class VisiondError(Exception):
     """Base of every error that is told to the user in words, never as a traceback."""
 

@@ -42,7 +42,8 @@ def _why_blind(name: str, camera: Mapping[str, Any], engine: Mapping[str, Any]) 
         return f"camera {name} is {camera['state']}" + (f": {camera['reason']}" if camera["reason"] else "")
     if engine["state"] != "ready":
         why = f": {engine['reason']}" if engine["reason"] else ""
-        return f"camera {name}: its model {camera['model']} is {engine['state']}{why}"
+        state = "has failed" if engine["state"] == "failed" else f"is {engine['state']}"
+        return f"camera {name}: its model {camera['model']} {state}{why}"
     why = f": {camera['reason']}" if camera["reason"] else " although camera and model are at work"
     return f"camera {name}: no result within {BLIND_AFTER_S:.0f} s{why}"
 

@@ -16,14 +16,15 @@ _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 def attach(argv: list[str] | None = None) -> Channel:
     """First call of a worker's main: take the channel named on the command line, and die when the parent dies.
 
-    Ctrl-C in a terminal reaches the whole process group; only the parent decides what it means.
+    Ctrl-C and a hang-up in a terminal reach the whole process group; only the parent decides what they mean.
     """
     parser = ArgumentParser(description="A worker of visiond; started by it, not by hand.")
     parser.add_argument("name", help="the camera or model that it serves")
     parser.add_argument("--channel", type=int, required=True, help="descriptor of the line to the parent")
     parser.add_argument("--parent", type=int, required=True, help="the parent's process id")
     arguments = parser.parse_args(argv)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != arguments.parent:  # it died before the line above
         raise SystemExit(0)

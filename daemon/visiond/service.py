@@ -207,9 +207,13 @@ def run(config_path: Path, socket_path: Path | None) -> int:
     return 0
 
 
-def check(config_path: Path) -> None:
-    """Validate the configuration and the packages that it names. Raises VisiondError with every problem."""
-    load_packages(load_config(config_path))
+def check(config_path: Path) -> list[str]:
+    """Validate the configuration and the packages that it names; return what is no reason not to start.
+
+    Raises VisiondError with every problem.
+    """
+    packages = load_packages(load_config(config_path))
+    return [problem for package in packages.values() for problem in package.golden_problems()]
 
 
 def _because(reason: str | None) -> str:

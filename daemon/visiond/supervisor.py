@@ -177,7 +177,8 @@ class Worker:
 
     def _heard(self, line: str) -> None:
         line = self._redact(line)
-        self._last_words.append(line)
+        if not line.startswith("INFO:"):  # a library's greeting explains no death
+            self._last_words.append(line)
         log.info("%s: %s", self.name, line)
 
     async def _exited(self) -> None:

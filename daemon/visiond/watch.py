@@ -12,7 +12,7 @@ from typing import TextIO
 
 from visiond.client import Connection, DetectedClass, DetectedObject, Detections, Hello, Status
 from visiond.daemon_connection import daemon_connection, gone
-from visiond.errors import UnavailableError, UsageError
+from visiond.errors import OutputClosed, UnavailableError, UsageError
 
 
 def watch(socket_path: Path, camera: str | None, count: int | None, as_json: bool, out: TextIO) -> int:
@@ -97,7 +97,7 @@ def _print_lines(
         _check_hello(connection, camera)
         for message in connection:
             if message["type"] == "detections":
-                print(line(message), file=out, flush=True)
+                _emit(line(message), out)
                 left = None if left is None else left - 1
                 if left == 0:
                     return
@@ -106,6 +106,16 @@ def _print_lines(
             elif message["type"] == "bye":
                 reason = message["reason"]
     raise UnavailableError(gone(socket_path, reason))
+
+
+def _emit(line: str, out: TextIO) -> None:
+    """Print a line; what goes wrong with the output is no OSError, which would be taken for the connection's."""
+    try:
+        print(line, file=out, flush=True)
+    except BrokenPipeError:
+        raise OutputClosed from None
+    except OSError as error:
+        raise UnavailableError(f"the output cannot be written: {error.strerror}") from None
 
 
 def _tell_change(status: Status, told: tuple[str, str | None]) -> tuple[str, str | None]:

@@ -16,6 +16,7 @@ from visiond.watch import check_camera, found, summary
 
 _REFRESHES_PER_S: Final = 8
 _OLD_MS: Final = 1000.0  # as old as results are when the daemon calls itself blind
+_REASON_CHARS: Final = 230  # three lines of 80 columns: the rows below must stay in sight
 _STATE_STYLES: Final = {"ok": "bold green", "degraded": "bold yellow", "blind": "bold red"}
 
 
@@ -51,6 +52,7 @@ class View:
         if self._status is None:
             return Text("connected")
         state, reason = self._status["state"], self._status["reason"]
+        reason = reason if reason is None or len(reason) <= _REASON_CHARS else f"{reason[: _REASON_CHARS - 1]}…"
         return Text.assemble((state, _STATE_STYLES[state]), f": {reason}" if reason else "")
 
     def _table(self) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -82,6 +83,16 @@ def test_check_names_a_broken_package(visiond: Visiond, tmp_path: Path) -> None:
     assert str(tmp_path / "package" / "model.yaml") in done.stderr
 
 
+def test_check_warns_of_golden_pictures_that_are_missing(visiond: Visiond, root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root / "models" / "shapes", tmp_path / "package")
+    (tmp_path / "package" / "golden2.png").unlink()
+    config = tmp_path / "visiond.yaml"
+    config.write_text("cameras:\n  a: {source: 'synthetic:shapes', model: m}\nmodels:\n  m: {package: ./package}\n")
+    done = visiond("check", "-c", config)
+    assert done.returncode == 0
+    assert "golden[1].image: " in done.stderr
+
+
 @pytest.mark.parametrize("verb", ["check", "run"])
 def test_a_missing_configuration_is_named_with_exit_66(visiond: Visiond, tmp_path: Path, verb: str) -> None:
     assert str(tmp_path / "none.yaml") in one_sentence(visiond(verb, "-c", tmp_path / "none.yaml"), 66)
@@ -132,6 +143,32 @@ def test_watch_gives_json_lines_or_a_table(visiond: Visiond, daemon: Daemon) -> 
     done = visiond("watch", "--count", 3, "--socket", daemon.socket_path)
     assert done.returncode == 0
     assert "front" in done.stdout
+
+
+def test_watch_into_head_ends_quietly(root: Path, daemon: Daemon) -> None:
+    command = (
+        f"{sys.executable} -m visiond watch --json --socket {daemon.socket_path} | head -1; echo ${{PIPESTATUS[0]}}"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(root / "daemon")}
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, env=environment, timeout=60, check=True
+    )
+    line, code = done.stdout.splitlines()
+    assert json.loads(line)["type"] == "detections"
+    assert (code, done.stderr) == ("0", "")
+
+
+def test_an_empty_socket_path_is_a_usage_error(visiond: Visiond, root: Path) -> None:
+    assert "--socket" in one_sentence(visiond("run", "-c", root / "config" / "demo.yaml", "--socket", ""), 64)
+
+
+def test_a_hang_up_does_not_reach_the_workers(daemon: Daemon) -> None:
+    workers = daemon.workers()
+    for pid in (*workers.values(), daemon.process.pid):
+        os.kill(pid, signal.SIGHUP)
+    with daemon.client() as client:
+        client.detections(3)
+    assert daemon.workers() == workers
 
 
 def test_cameras_says_what_is_here_or_what_to_check(visiond: Visiond) -> None:

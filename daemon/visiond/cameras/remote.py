@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 OPEN_DEADLINE_S: Final = 45.0  # a network camera's own time-outs are shorter
 UNKNOWN_RATE_DEADLINE_S: Final = 10.0
+LEAST_DEADLINE_S: Final = 3.0  # after the worker's own deadlines, which tell more of the cause
 
 
 class RemoteCamera:
@@ -96,7 +97,7 @@ class RemoteCamera:
         account = self.accounts.read()
         if self.paced_by_engine and account.pending:
             return  # it waits for the engine, as it should
-        limit_s = UNKNOWN_RATE_DEADLINE_S if self.period_s is None else max(1.0, 10 * self.period_s)
+        limit_s = UNKNOWN_RATE_DEADLINE_S if self.period_s is None else max(LEAST_DEADLINE_S, 10 * self.period_s)
         if now_s - max(account.last_captured_ns / 1e9, self._heard_s if account.captured == 0 else 0) > limit_s:
             self.worker.kill(f"no frame for {limit_s:.1f} s")
 

@@ -56,6 +56,8 @@ class RemoteEngine:
         self.retry_in_s: float | None = None
         self.ready: EngineReady | None = None
         self.results = 0
+        if self.reason is not None:
+            log.warning("engine %s: %s: %s", load.name, self.state, self.reason)
         self._on_outcome = on_outcome
         self._on_ready = on_ready
         self._on_lost = on_exit

@@ -59,6 +59,11 @@ class Package(Manifest):
         if problems:
             raise ConfigError("\n".join(problems))
 
+    def golden_problems(self) -> list[str]:
+        """Return a located sentence for each golden picture that is not there: the model runs, and is unproved."""
+        problems = ((n, file_problem(self.folder / example.image)) for n, example in enumerate(self.golden))
+        return [self._document.problem(("golden", n, "image"), text) for n, text in problems if text is not None]
+
     def hello(self) -> dict[str, Any]:
         """Return what a client is told of the model; `sha256` is that of files.cpu, or of the first file there is."""
         return {"task": self.task, "sha256": self._sha256, "labels": list(self._names)}

@@ -137,8 +137,9 @@ def _clear(path: Path) -> None:
     if stat.S_ISLNK(kind):
         raise ConfigError(f"socket.path: {path} is a symbolic link; remove it or give the path that it leads to")
     if not stat.S_ISSOCK(kind):
+        what = "a folder" if stat.S_ISDIR(kind) else "a file"
         raise ConfigError(
-            f"socket.path: {path} is a file and no socket, it was left alone; move it or choose another path"
+            f"socket.path: {path} is {what} and no socket, it was left alone; move it or choose another path"
         )
     pid = _listener(path)
     if pid is not None:
