@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.report import Figure, percentile
 from bench.scene import Model, daemon
 
-FRAMES = 600
+FRAMES = 400
 CAMERA = {"fps": 10, "size": [640, 480]}
 
 

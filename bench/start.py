@@ -8,7 +8,7 @@ import time
 from bench.report import Figure, spread
 from bench.scene import Model, daemon
 
-RUNS = 15
+RUNS = 11
 
 
 def measure(model: Model) -> Figure:

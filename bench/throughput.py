@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.report import Figure, spread
 from bench.scene import Model, daemon
 
-ROUNDS = 7
+ROUNDS = 5
 SECONDS = 4.0
 
 

@@ -1,9 +1,9 @@
 """One frame through the model, and the next one made ready meanwhile.
 
-Two threads do the same work and take turns: while one invokes (which releases the GIL), the other waits for the next
-frame and prepares it. So a frame stays in one thread from the ring to the parent, and nothing is handed over while it
-is hurried. A frame is prepared straight in the input tensor when the interpreter is idle, and in a staging buffer while
-it runs, late enough to be the newest one when its turn comes.
+One thread invokes, always the same one: its caches stay warm. While it is in an invoke (which releases the GIL) a
+second thread prepares the next frame in a staging buffer, late enough that it is the newest one when its turn comes.
+When the interpreter is idle, the invoking thread takes the frame itself and prepares it straight in the input tensor,
+so that nothing is handed over while it is hurried.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from visiond.detection import Result, Stages
 from visiond.engine.decode.decoder import Decoder, InvalidOutput
@@ -63,50 +64,57 @@ class Pipeline:
         self._engine = engine
         self._report = report
         self._staging = np.empty(interpreter.input.shape, interpreter.input.dtype)
-        self._taking = threading.Lock()  # held from waiting for a frame until the interpreter is free for it
-        self._interpreting = threading.Lock()
         self._busy = False  # the interpreter has a frame
         self._began_ns = 0
         self._invoke_ns = invoke_ns  # running means
         self._prepare_ns = 0.0
-        self._waits_for_turn = False
+        self._ahead: _Prepared | None = None
+        self._looking = False  # the second thread has the inbox, from `_look` to `_looked`
+        self._look = threading.Semaphore(0)
+        self._looked = threading.Semaphore(0)
 
     def run(self) -> None:
         """Serve until the inbox raises ChannelClosed."""
-        threading.Thread(target=self._serve, name="second", daemon=True).start()
-        self._serve()
-
-    def _serve(self) -> None:
+        threading.Thread(target=self._prepare_ahead, name="ahead", daemon=True).start()
         while True:
-            with self._taking:
-                frame = self._prepare(self._await_frame())
-                if frame is None:
-                    continue
-                self._interpreting.acquire()
-                self._busy = True
-            self._report(self._infer(frame))
+            frame = self._next_frame()
+            if frame is not None:
+                self._busy = self._looking = True
+                self._look.release()
+                self._report(self._infer(frame))
 
-    def _await_frame(self) -> Taken:
-        """Wait until it is time for the next frame, and there is one."""
+    def _next_frame(self) -> _Prepared | None:
+        """Return what was prepared ahead, else wait for a frame and prepare it; None where one was too old."""
+        if self._looking:
+            self._busy = self._looking = False
+            self._inbox.wake()
+            self._looked.acquire()
+            ahead, self._ahead = self._ahead, None
+            if ahead is not None:
+                return ahead
+        while (taken := self._inbox.take()) is None:
+            self._inbox.wait(None)
+        return self._prepare(taken, self._interpreter.input_view())
+
+    def _prepare_ahead(self) -> None:
+        """The second thread: at each invoke prepare the next frame, until there is one or the interpreter is idle."""
         while True:
-            wait_s: float | None = self._until_turn_s()
-            if wait_s == 0.0:
-                taken = self._inbox.take()
-                if taken is not None:
-                    return taken
-                wait_s = None
-            self._waits_for_turn = wait_s is not None
-            self._inbox.wait(wait_s)
-            self._waits_for_turn = False
+            self._look.acquire()
+            while self._busy and self._ahead is None:
+                wait_s = self._until_turn_s()
+                taken = self._inbox.take() if wait_s == 0.0 else None
+                if taken is None:
+                    self._inbox.wait(wait_s or None)
+                else:
+                    self._ahead = self._prepare(taken, self._staging)
+            self._looked.release()
 
     def _until_turn_s(self) -> float:
         """How long the running invoke still takes, less what the next frame's preparation will."""
-        if not self._busy:
-            return 0.0
         due_ns = self._began_ns + self._invoke_ns - self._prepare_ns - _MARGIN_NS
         return max(0.0, (due_ns - time.monotonic_ns()) / 1e9)
 
-    def _prepare(self, taken: Taken) -> _Prepared | None:
+    def _prepare(self, taken: Taken, destination: NDArray[Any]) -> _Prepared | None:
         """Turn the pixels into the input tensor's values; None for a frame that is too old."""
         header = taken.frame.header
         try:
@@ -114,17 +122,14 @@ class Pipeline:
                 self._report(FrameDropped(taken.camera, header.frame, "expired"))
                 return None
             began_ns = time.monotonic_ns()
-            staged = self._busy
-            destination = self._staging if staged else self._interpreter.input_view()
             pixels = np.frombuffer(taken.frame.pixels, np.uint8).reshape(header.height, header.width, 3)
             geometry = self._preprocessor.write(pixels, destination)
-            # The runtime refuses to invoke, and the ring to release, while an array looks at their memory.
-            del destination, pixels
+            del pixels  # a slot cannot be released while an array looks at it
         finally:
             self._inbox.release(taken)
         preprocess_ns = time.monotonic_ns() - began_ns
         self._prepare_ns += _SMOOTHING * (preprocess_ns - self._prepare_ns)
-        return _Prepared(taken.camera, header, geometry, staged, preprocess_ns)
+        return _Prepared(taken.camera, header, geometry, destination is self._staging, preprocess_ns)
 
     def _infer(self, frame: _Prepared) -> Result | FrameDropped:
         camera, header = frame.camera, frame.header
@@ -136,8 +141,8 @@ class Pipeline:
             outputs = self._interpreter.read_outputs()
         except RuntimeError as error:
             return FrameDropped(camera, header.frame, "invoke_error", str(error))
-        finally:
-            invoked_ns = self._finish(began_ns)
+        invoked_ns = time.monotonic_ns()
+        self._invoke_ns += _SMOOTHING * (invoked_ns - began_ns - self._invoke_ns)
         try:
             found = self._decoder(outputs, frame.geometry)
         except InvalidOutput as error:
@@ -150,13 +155,3 @@ class Pipeline:
         )
         objects, classes = (None, found) if self._task == "classification" else (found, None)
         return Result(camera, header.frame, header.captured_ns, self._engine, stages, objects, classes)  # type: ignore[arg-type]
-
-    def _finish(self, began_ns: int) -> int:
-        """Hand the interpreter on; return when the invoke ended."""
-        invoked_ns = time.monotonic_ns()
-        self._invoke_ns += _SMOOTHING * (invoked_ns - began_ns - self._invoke_ns)
-        self._busy = False
-        self._interpreting.release()
-        if self._waits_for_turn:
-            self._inbox.wake()
-        return invoked_ns
