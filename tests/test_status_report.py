@@ -1,5 +1,6 @@
 """`visiond status`: what a technician reads first."""
 
+import grp
 import io
 import json
 import os
@@ -123,7 +124,14 @@ def test_a_daemon_that_hangs_or_is_something_else(path: Path, monkeypatch: pytes
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_who_may_not_connect_is_told_which_group_to_join(path: Path, root: Path) -> None:
+@pytest.mark.parametrize(
+    ("group", "advice"),
+    [
+        ("video", "it is for the group video; join it (sudo usermod -aG video $USER)"),
+        ("root", "it belongs to root alone; set socket.group in the daemon's configuration and join that group"),
+    ],
+)
+def test_who_may_not_connect_is_told_which_group_to_join(path: Path, root: Path, group: str, advice: str) -> None:
     nobody = pwd.getpwnam("nobody")
     code = f"""
 import io, os, sys
@@ -138,6 +146,7 @@ except VisiondError as error:
 """
     path.parent.chmod(0o755)
     with numbered_daemon(path):
+        os.chown(path, -1, grp.getgrnam(group).gr_gid)
         done = subprocess.run(
             [sys.executable, "-c", code, str(path)],
             env={"PYTHONPATH": str(root / "daemon")},
@@ -145,7 +154,4 @@ except VisiondError as error:
             text=True,
             check=True,
         )
-    assert done.stdout == (
-        f"no permission to use {path}: it is for the group root; join it (sudo usermod -aG root $USER), "
-        "then log in again\n"
-    )
+    assert done.stdout == f"no permission to use {path}: {advice}, then log in again\n"
