@@ -14,7 +14,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number. `bar` is what it is held against, "≥ 0.95" say; `detail` tells how it was measured."""
+    """One measured number. `bar` is what it is held against, "≥ 0.95" say, "" for none; `detail`: how it was measured."""
 
     name: str
     value: float
@@ -24,6 +24,8 @@ class Figure:
 
     @property
     def meets(self) -> bool:
+        if not self.bar:
+            return True
         sign, limit = self.bar.split()
         return self.value >= float(limit) if sign == "≥" else self.value <= float(limit)
 
@@ -46,8 +48,10 @@ def print_table(figures: Sequence[Figure], json_path: Path) -> None:
     print(f"\n{machine}; {versions}\n")
     width = max(len(figure.name) for figure in figures)
     for figure in figures:
-        mark = "meets" if figure.meets else "SHORT"
-        print(f"{figure.name:<{width}}  {figure.value:9.3f} {figure.unit:<9} {figure.bar:<9} {mark}  {figure.detail}")
+        mark = "" if not figure.bar else "meets" if figure.meets else "SHORT"
+        print(
+            f"{figure.name:<{width}}  {figure.value:9.3f} {figure.unit:<9} {figure.bar:<9} {mark:<5}  {figure.detail}"
+        )
     content = {"machine": machine, "versions": versions, "figures": [{**asdict(f), "meets": f.meets} for f in figures]}
     json_path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     print(f"\nwritten to {json_path}")
