@@ -14,7 +14,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number. `bar` is what it is held against, "≥ 0.95" say, "" for none; `detail`: how it was measured."""
+    """One measured number. `bar` is what it is held against: "≥ 0.95", or "" for none; `detail`: how it came about."""
 
     name: str
     value: float
