@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP_FLAGS = --quiet --disable-pip-version-check
 
-.PHONY: help run test test-fast lint bench model schema clean
+.PHONY: help run test test-fast test-tflite lint bench model schema clean
 
 help:  ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -17,6 +17,9 @@ test: $(VENV)/test.stamp  ## all tests
 
 test-fast: $(VENV)/test.stamp  ## the tests that take no seconds
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-tflite: $(VENV)-tflite/test.stamp  ## the runtimes' tests beside tflite-runtime, in an environment of its own (Python 3.11)
+	$(VENV)-tflite/bin/python -m pytest tests/engine/test_interpreter.py tests/engine/test_runtimes_*.py $(ARGS)
 
 lint: $(VENV)/test.stamp  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -33,7 +36,7 @@ schema: $(VENV)/run.stamp  ## write the configuration's JSON Schema
 	$(BIN)/visiond schema > visiond.schema.json
 
 clean:  ## remove what the targets above have set up
-	rm -rf $(VENV) .venv-model build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-tflite .venv-model build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/python.stamp:
 	@sh tools/check-python.sh $(PYTHON)
@@ -49,4 +52,11 @@ $(VENV)/run.stamp: $(VENV)/python.stamp setup.cfg pyproject.toml
 $(VENV)/test.stamp: $(VENV)/run.stamp
 	@echo "installing what the tests need into $(VENV)"
 	@$(BIN)/pip install $(PIP_FLAGS) -e '.[tools,test]' || { echo "pip could not install the packages: is there a network, and room on the disk?" >&2; exit 69; }
+	@touch $@
+
+$(VENV)-tflite/test.stamp: setup.cfg pyproject.toml
+	@sh tools/check-python.sh $(PYTHON)
+	@echo "setting up $(VENV)-tflite, where NumPy is older than 2"
+	@$(PYTHON) -m venv $(VENV)-tflite
+	@$(VENV)-tflite/bin/pip install $(PIP_FLAGS) -e '.[tflite,onnx,test]' || { echo "pip could not install the packages: is there a network, and room on the disk?" >&2; exit 69; }
 	@touch $@

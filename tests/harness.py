@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -72,12 +72,13 @@ class Client:
 class Daemon:
     """One `visiond run`; its log is kept in a file."""
 
-    def __init__(self, config: Path, socket_path: Path) -> None:
+    def __init__(self, config: Path, socket_path: Path, prefix: Sequence[str] = ()) -> None:
+        """`prefix`: a command that runs the daemon in its own way, such as setpriv."""
         self.socket_path = socket_path
         self.log_path = config.with_suffix(".log")
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "visiond", "run", "-c", str(config), "--socket", str(socket_path)],
+                [*prefix, sys.executable, "-m", "visiond", "run", "-c", str(config), "--socket", str(socket_path)],
                 stderr=log,
                 stdout=log,
                 stdin=subprocess.DEVNULL,

@@ -55,6 +55,49 @@ def hello(labels: Sequence[str | None] | None = tuple(LABELS), protocol: Sequenc
     return fields if protocol is None else {**fields, "protocol": list(protocol)}
 
 
+def worker(**fields: Any) -> dict[str, Any]:
+    """One process of a model, as `status` tells it."""
+    return {
+        "name": "objects",
+        "engine": "cpu",
+        "state": "ready",
+        "reason": None,
+        "retry_in_s": None,
+        "runtime": "LiteRT 2.3.0",
+        "runtime_why": "auto: the first choice for this model",
+        "library": None,
+        "invoke_ms": {"p50": 8.1, "p99": 9.9},
+        "swaps": 0,
+        "swap_ms": None,
+        "results": 100,
+        "restarts": 0,
+        "failures": 0,
+        "last_failure": None,
+        "pid": 4242,
+        "left_behind": [],
+        "rss_mb": 84.3,
+        "golden": {"passed": 2, "failed": 0, "failures": []},
+        **fields,
+    }
+
+
+def edgetpu(**fields: Any) -> dict[str, Any]:
+    """One stick, as `status` tells it."""
+    return {
+        "device": "usb:0",
+        "state": "in_use",
+        "reason": None,
+        "port": "2-1",
+        "usb_id": "18d1:9302",
+        "speed_mbps": 5000.0,
+        "serial": None,
+        "remark": None,
+        "pid": 4243,
+        "models": ["objects"],
+        **fields,
+    }
+
+
 def status(state: str = "ok", reason: str | None = None, clients: dict[str, int] | None = None) -> dict[str, Any]:
     camera = {
         "state": "streaming",
@@ -81,6 +124,7 @@ def status(state: str = "ok", reason: str | None = None, clients: dict[str, int]
         "engine": "cpu",
         "accelerator": "never",
         "degraded": False,
+        "slow": None,
         "runtime": "LiteRT 2.3.0",
         "threads": 2,
         "invoke_ms": {"p50": 8.1, "p99": 9.9},
@@ -88,6 +132,8 @@ def status(state: str = "ok", reason: str | None = None, clients: dict[str, int]
         "restarts": 0,
         "pid": 4242,
         "golden": {"passed": 2, "failed": 0, "failures": []},
+        "standby": None,
+        "workers": [worker()],
     }
     return {
         "type": "status",
@@ -99,6 +145,7 @@ def status(state: str = "ok", reason: str | None = None, clients: dict[str, int]
         "uptime_s": 8072.5,
         "cameras": {"front": camera, "rear": camera if state == "ok" else {**camera, **lost}},
         "engines": {"objects": engine},
+        "edgetpus": [],
         "clients": clients or {"connected": 0, "max": 0, "refused": 0, "closed_slow": 0},
     }
 

@@ -8,7 +8,24 @@ from hypothesis import strategies as st
 
 from visiond.channel import MAX_PACKET_BYTES, Channel, ChannelClosed
 from visiond.detection import Box, Classification, Detection, Result, Stages
-from visiond.messages import EngineReady, GoldenReport, Message, OpenCamera, from_json, to_json
+from visiond.messages import (
+    DropRing,
+    EngineReady,
+    EngineStage,
+    Fault,
+    FrameDropped,
+    GoldenReport,
+    LoadModel,
+    Message,
+    ModelReady,
+    OpenCamera,
+    RingDropped,
+    RingOffer,
+    StartEngine,
+    StickOrder,
+    from_json,
+    to_json,
+)
 
 names = st.text(max_size=20)
 fractions = st.floats(0, 1)
@@ -31,21 +48,50 @@ results = st.builds(
     stages_ms=st.builds(Stages, fractions, fractions, fractions, fractions),
     objects=st.none() | st.lists(detections, max_size=5).map(tuple),
     classes=st.none() | st.lists(st.builds(Classification, names, st.integers(0), fractions), max_size=5).map(tuple),
+    swapped=st.booleans(),
 )
 cameras = st.builds(
     OpenCamera, names, names, st.none() | st.tuples(st.integers(1), st.integers(1)), st.none() | fractions, st.just(90)
 )
-engines = st.builds(
-    EngineReady,
-    st.just("cpu"),
+loads = st.builds(
+    LoadModel,
     names,
-    st.tuples(st.integers(1), st.integers(1)),
+    names,
+    st.sampled_from(["cpu", "edgetpu", "onnx"]),
+    st.integers(1, 16),
     fractions,
-    st.builds(GoldenReport, st.integers(0), st.integers(0), st.lists(names).map(tuple)),
+    st.integers(1),
+    st.sampled_from(["auto", "litert"]),
+)
+options = st.dictionaries(names, st.booleans() | st.integers(0, 255), max_size=3)
+sticks = st.builds(StickOrder, names, names, st.integers(0), names, st.none() | names, options, names)
+orders = st.builds(
+    StartEngine, st.lists(loads, max_size=3).map(tuple), st.none() | sticks, st.lists(names, max_size=3).map(tuple)
+)
+ready_models = st.builds(
+    ModelReady,
+    name=names,
+    engine=st.sampled_from(["cpu", "edgetpu"]),
+    runtime=names,
+    why=st.none() | names,
+    library=st.none() | names,
+    input_size=st.tuples(st.integers(1), st.integers(1)),
+    invoke_ms=fractions,
+    golden=st.builds(GoldenReport, st.integers(0), st.integers(0), st.lists(names).map(tuple)),
+    remark=st.none() | names,
+)
+engines = st.builds(EngineReady, st.lists(ready_models, max_size=3).map(tuple))
+short = (
+    st.builds(RingOffer, names, names, st.integers(0, 15), st.none() | fractions)
+    | st.builds(DropRing, names)
+    | st.builds(RingDropped, names)
+    | st.builds(EngineStage, names, st.none() | names, st.none() | names)
+    | st.builds(FrameDropped, names, st.integers(0), names, st.none() | names)
+    | st.builds(Fault, names, st.booleans())
 )
 
 
-@given(results | cameras | engines)
+@given(results | cameras | orders | engines | short)
 def test_a_message_arrives_as_it_was_sent(message: Message) -> None:
     parent, child_socket = Channel.pair()
     child = Channel(child_socket)
@@ -94,7 +140,18 @@ def test_what_is_no_message_raises_value_error(packet: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{}, {"message": "Nonsense"}, {"message": "OpenCamera"}, {"message": "Result", "camera": 1}]
+    "fields",
+    [
+        {},
+        {"message": "Nonsense"},
+        {"message": "OpenCamera"},
+        {"message": "Result", "camera": 1},
+        {"message": "StartEngine", "models": [{"name": 1}], "stick": None, "avoid": []},
+        {"message": "StartEngine", "models": [], "stick": {"device": "usb:0"}, "avoid": []},
+        {"message": "EngineReady", "models": [{"golden": None, "input_size": [1, 1]}]},
+        {"message": "EngineReady", "models": 1},
+        {"message": "RingOffer", "camera": "front", "reeder": 1},
+    ],
 )
 def test_fields_that_no_message_has_are_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValueError):

@@ -50,7 +50,20 @@ models:
     threads: 4
     min_score: 0.25
     max_objects: 7
+    runtime: litert
+    standby: cold
+    max_rss_mb: 300
   other: {package: ./packages/dogs}
+edgetpu:
+  library: lib/libedgetpu.so.1
+  performance: medium
+  usb:
+    always_dfu: false
+    max_bulk_in_queue_length: 16
+  reset: true
+  max_backoff_s: 2.5
+  sysfs: fake/sys
+  dev: fake/dev
 """
 
 
@@ -102,7 +115,20 @@ def test_every_key_is_read(write: Write) -> None:
         "threads": 4,
         "min_score": 0.25,
         "max_objects": 7,
+        "runtime": "litert",
+        "standby": "cold",
+        "max_rss_mb": 300,
     }
+    assert config.edgetpu.model_dump() == {
+        "library": str(path.parent / "lib" / "libedgetpu.so.1"),
+        "performance": "medium",
+        "usb": {"always_dfu": False, "max_bulk_in_queue_length": 16},
+        "reset": True,
+        "max_backoff_s": 2.5,
+        "sysfs": path.parent / "fake" / "sys",
+        "dev": path.parent / "fake" / "dev",
+    }
+    assert config.edgetpu.usb.given == {"always_dfu": False, "max_bulk_in_queue_length": 16}
     assert list(config.models.named) == ["objects", "other"]
 
 
@@ -115,8 +141,18 @@ def test_what_is_left_out_has_a_default(write: Write) -> None:
     assert (config.socket.mode, config.socket.max_clients) == (0o660, 256)
     assert (camera.size, camera.fps, camera.rotate, camera.max_age_ms, camera.track) == (None, None, 0, 1000, True)
     assert camera.zones == {}
-    assert (model.accelerator, model.device, model.threads, model.min_score) == ("prefer", None, 2, 0.5)
-    assert model.max_objects == 100
+    assert (model.accelerator, model.device, model.threads, model.min_score) == ("prefer", "usb", 2, 0.5)
+    assert (model.max_objects, model.runtime, model.standby, model.max_rss_mb) == (100, "auto", "warm", 512)
+    assert config.edgetpu.model_dump() == {
+        "library": "libedgetpu.so.1",
+        "performance": None,
+        "usb": {"always_dfu": None, "max_bulk_in_queue_length": None},
+        "reset": False,
+        "max_backoff_s": 30,
+        "sysfs": Path("/sys"),
+        "dev": Path("/dev"),
+    }
+    assert config.edgetpu.usb.given == {}
 
 
 def test_a_relative_path_starts_at_the_files_folder(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,6 +171,16 @@ def test_a_tilde_is_the_home_folder(write: Write, monkeypatch: pytest.MonkeyPatc
     config = load_config(path)
     assert config.socket.path == path.parent / "v.sock"
     assert config.cameras["front"].source == f"file:{path.parent}/a.mp4?loop=1"
+
+
+@pytest.mark.parametrize("device", ["usb", "usb:1", "usb:2-1.4", "usb:0,usb:2-1.4", "usb:0, usb:1", "all"])
+def test_every_way_to_name_sticks_is_taken(write: Write, device: str) -> None:
+    assert load_config(write(GOOD.replace("usb:0", f'"{device}"'))).models["objects"].device == device
+
+
+def test_a_librarys_name_is_the_loaders_and_a_path_is_the_files(write: Write) -> None:
+    path = write(GOOD.replace("lib/libedgetpu.so.1", "libedgetpu-max.so.1"))
+    assert load_config(path).edgetpu.library == "libedgetpu-max.so.1"
 
 
 def test_nothing_can_be_changed_afterwards(write: Write) -> None:
@@ -228,12 +274,12 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
     (
         "  other: {package: ./packages/dogs}",
         "  other: cats",
-        ['29:10: models.other: "cats" is not possible, give keys'],
+        ['32:10: models.other: "cats" is not possible, give keys'],
     ),
     (
         "  other: {package: ./packages/dogs}",
         "  other:",
-        ["29:9: models.other: is empty, give keys with values below it"],
+        ["32:9: models.other: is empty, give keys with values below it"],
     ),
     # ranges, at the value
     ("fps: 0", "fps: 500", ["10:10: cameras.front.fps: 500 is out of range, give 0 to 240"]),
@@ -259,6 +305,40 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
         "accelerator: x",
         ['24:18: models.objects.accelerator: "x" is not possible, give required, '],
     ),
+    ("standby: cold", "standby: hot", ['30:14: models.objects.standby: "hot" is not possible, give warm or cold']),
+    ("runtime: litert", "runtime: lite-rt", ['29:14: models.objects.runtime: "lite-rt" is not possible, did you mean']),
+    ("max_rss_mb: 300", "max_rss_mb: 32", ["31:17: models.objects.max_rss_mb: 32 is out of range, give 64 to 65536"]),
+    # the accelerator
+    (
+        "device: usb:0",
+        "device: pci:0",
+        ['25:13: models.objects.device: "pci:0" is an unknown kind of accelerator, give usb, usb:0 or usb:2-1.4; a '],
+    ),
+    (
+        "device: usb:0",
+        "device: usb:0,usb:x",
+        ['25:13: models.objects.device: "usb:x" is neither the number of a stick nor a USB port, give usb, usb:0 or '],
+    ),
+    ("device: usb:0", "device: usb:0,", ['25:13: models.objects.device: "" is an unknown kind of accelerator, give ']),
+    ("device: usb:0", 'device: ""', ['25:13: models.objects.device: "" is not possible, give usb, usb:0, usb:2-1.4,']),
+    (
+        "performance: medium",
+        "performance: turbo",
+        ['35:16: edgetpu.performance: "turbo" is not possible, give low, medium, high or max'],
+    ),
+    ("  reset: true", "  resett: true", ["39:3: edgetpu.resett: unknown key, did you mean reset?"]),
+    ("    always_dfu: false", "    dfu: false", ["37:5: edgetpu.usb.dfu: unknown key, "]),
+    ("max_backoff_s: 2.5", "max_backoff_s: 0", ["40:18: edgetpu.max_backoff_s: 0 is out of range, give 0.5 to 300"]),
+    (
+        "max_bulk_in_queue_length: 16",
+        "max_bulk_in_queue_length: 256",
+        ["38:31: edgetpu.usb.max_bulk_in_queue_length: 256 is out of range, give 0 to 255"],
+    ),
+    (
+        "library: lib/libedgetpu.so.1",
+        'library: ""',
+        ['34:12: edgetpu.library: "" is not possible, give a name that the'],
+    ),
     # file modes
     (
         'mode: "0600"',
@@ -283,7 +363,7 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
         "  Back Yard:\n",
         ['17:3: cameras."Back Yard": is not a possible name, give 1 to 32 of a-z, 0-9, _ and -, beginning with a'],
     ),
-    ("  other:", "  o.o:", ["29:3: models.o.o: is not a possible name, give 1 to 32 of a-z"]),
+    ("  other:", "  o.o:", ["32:3: models.o.o: is not a possible name, give 1 to 32 of a-z"]),
     ("      door:", f"      {'d' * 33}:", [f"16:7: cameras.front.zones.{'d' * 33}: is not a possible name"]),
     ("  back:\n", "  12:\n", ["17:3: cameras.12: a key must be text, put it in quotes"]),
     # sources
@@ -336,7 +416,7 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
         ["12:12: cameras.front.model: no model has this name, known here: objects, other"],
     ),
     ("package: cats", "package: cat", ["23:14: models.objects.package: there is no such package in ", "cats?"]),
-    ("./packages/dogs", "./dogs", ['29:20: models.other.package: "./dogs" is not a folder, seen from ']),
+    ("./packages/dogs", "./dogs", ['32:20: models.other.package: "./dogs" is not a folder, seen from ']),
 ]
 
 
@@ -531,6 +611,14 @@ def test_the_schema_refuses_an_unknown_key_wherever_the_loader_does(write: Write
         (("models", "objects", "threads"), 1.5),
         (("models", "objects", "package"), None),
         (("models", "Upper"), {"package": "cats"}),
+        (("models", "objects", "device"), ""),
+        (("models", "objects", "runtime"), "tflite"),
+        (("models", "objects", "standby"), True),
+        (("models", "objects", "max_rss_mb"), 63),
+        (("edgetpu", "performance"), "fast"),
+        (("edgetpu", "reset"), "yes"),
+        (("edgetpu", "max_backoff_s"), 301),
+        (("edgetpu", "usb", "max_bulk_in_queue_length"), -1),
     ],
 )
 def test_schema_and_loader_refuse_the_same_values(write: Write, path: tuple[str, ...], value: object) -> None:

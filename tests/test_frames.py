@@ -1,14 +1,26 @@
-"""FrameRing: newest wins, each frame is counted, and a dead reader leaves no slot behind."""
+"""FrameRing: newest wins, each frame is counted for its reader, and a dead one leaves no slot behind."""
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visiond.frames import FrameHeader, FrameRing
+from visiond.frames import (
+    _READER,
+    _STATE,
+    DEFAULT_SLOTS,
+    MAX_READERS,
+    READING,
+    READY,
+    Frame,
+    FrameHeader,
+    FrameRing,
+    RingCounters,
+)
 
 
 @pytest.fixture
@@ -83,14 +95,84 @@ def test_a_reader_killed_with_a_frame_leaves_its_slot_to_the_parent(ring: FrameR
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(pid, 0)
     parent = FrameRing(os.dup(ring.fd), header_only=True)
-    parent.reclaim()
+    parent.reclaim(reader=0)
     assert parent.counters().taken == 1
-    for number in range(2, 6):  # would run out of slots
+    for number in range(2, 2 * DEFAULT_SLOTS):  # would run out of slots
         publish(ring, number)
         frame = ring.take()
         assert frame is not None
         ring.release(frame)
     parent.close()
+
+
+def test_six_engines_read_at_once_and_each_has_a_frame_of_its_own(ring: FrameRing) -> None:
+    readers = [FrameRing(os.dup(ring.fd), reader=number) for number in range(6)]
+    held: list[Frame] = []
+    for reader in readers:
+        publish(ring, len(held), fill=len(held))
+        frame = reader.take()
+        assert frame is not None
+        assert reader.take() is None
+        held.append(frame)
+    for number in range(10):  # the camera goes on all the same
+        publish(ring, 10 + number)
+    assert [frame.header.frame for frame in held] == list(range(6))
+    assert [frame.pixels[0] for frame in held] == list(range(6))
+    assert ring.counters().taken_by[:7] == (1, 1, 1, 1, 1, 1, 0)
+    assert ring.counters().taken == 6
+    for reader, frame in zip(readers, held, strict=True):
+        reader.release(frame)
+        reader.close()
+
+
+def test_only_what_the_dead_reader_held_is_reclaimed(ring: FrameRing) -> None:
+    dead, alive = FrameRing(os.dup(ring.fd), reader=2), FrameRing(os.dup(ring.fd), reader=3)
+    publish(ring, 1, fill=1)
+    lost = dead.take()
+    publish(ring, 2, fill=2)
+    kept = alive.take()
+    assert lost is not None
+    assert kept is not None
+    ring.reclaim(reader=2)
+    for number in range(3, 20):
+        publish(ring, number, fill=number)
+    assert kept.pixels[0] == 2, "what the living one holds is not written to"
+    assert lost.pixels[0] != 1, "the dead one's slot is used again"
+    assert ring.counters().taken_by[2:4] == (1, 1)
+    lost.pixels.release()
+    alive.release(kept)
+    alive.close()
+    dead.close()
+
+
+def test_a_reader_that_died_between_a_frames_state_and_its_count_is_set_right(ring: FrameRing) -> None:
+    publish(ring, 1)
+    slot = ring._find(READY)
+    assert slot is not None
+    ring._set(slot, _READER, 4)  # as `take` does, up to the line where it was killed
+    ring._set(slot, _STATE, READING)
+    assert ring.counters() == RingCounters(1, 0, 0, 1001)
+    ring.reclaim(reader=4)
+    counters = ring.counters()
+    assert (counters.captured, counters.superseded, counters.taken, counters.taken_by[4]) == (1, 0, 1, 1)
+
+
+def test_when_a_frame_was_last_taken_is_known_to_every_reader(ring: FrameRing) -> None:
+    other = FrameRing(os.dup(ring.fd), reader=1)
+    assert other.last_taken_ns() == 0
+    publish(ring, 1)
+    before_ns = time.monotonic_ns()
+    frame = ring.take()
+    assert frame is not None
+    assert before_ns <= other.last_taken_ns() <= time.monotonic_ns()
+    ring.release(frame)
+    other.close()
+
+
+@pytest.mark.parametrize("reader", [-1, MAX_READERS])
+def test_a_reader_that_cannot_be_counted_is_refused(ring: FrameRing, reader: int) -> None:
+    with pytest.raises(ValueError, match=rf"reader {reader} is beyond the {MAX_READERS} that a ring counts"):
+        FrameRing(ring.fd, reader=reader)
 
 
 def test_the_parent_does_not_wait_for_a_lock_that_a_stopped_worker_holds(ring: FrameRing) -> None:

@@ -12,10 +12,14 @@ def camera(state: str = "streaming", reason: str | None = None, result_age_ms: f
 
 
 def engine(
-    state: str = "ready", reason: str | None = None, degraded: bool = False, failures: int = 0
+    state: str = "ready",
+    reason: str | None = None,
+    degraded: bool = False,
+    failures: int = 0,
+    slow: str | None = None,
 ) -> dict[str, Any]:
     golden = {"passed": 1, "failed": failures, "failures": ["cat.jpg: best cat 0.41"] * failures}
-    return {"state": state, "reason": reason, "degraded": degraded, "golden": golden}
+    return {"state": state, "reason": reason, "degraded": degraded, "golden": golden, "slow": slow}
 
 
 def test_all_is_well() -> None:
@@ -35,6 +39,11 @@ def test_all_is_well() -> None:
             engine("failed", "killed: the invoke hangs"),
             "camera front: its model objects has failed: killed: …",
         ),
+        (
+            camera(),
+            engine("unavailable", "usb:0: no Coral Edge TPU is plugged in"),
+            "camera front: its model objects is unavailable: usb:0: no Coral Edge TPU is plugged in",
+        ),
         (camera(), engine(), "camera front: no result within 1 s although camera and model are at work"),
     ],
 )
@@ -48,6 +57,11 @@ def test_blind_names_the_camera_and_the_cause(a_camera: Any, an_engine: Any, rea
 def test_degraded_names_the_engine_and_the_numbers() -> None:
     on_cpu = engine(reason="runs on the CPU", degraded=True)
     assert overall({"front": camera()}, {"objects": on_cpu}, set()) == ("degraded", "engine objects: runs on the CPU")
+    slow = engine(reason="not this", slow="an invoke takes 30 ms, 3.0 times as long as at first")
+    assert overall({"front": camera()}, {"objects": slow}, set()) == (
+        "degraded",
+        "engine objects: an invoke takes 30 ms, 3.0 times as long as at first",
+    )
     state, why = overall({"front": camera()}, {"objects": engine(failures=1)}, set())
     assert (state, why) == (
         "degraded",

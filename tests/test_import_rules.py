@@ -9,9 +9,10 @@ import pytest
 
 NATIVE = {"numpy", "cv2", "ai_edge_litert", "PIL", "picamera2", "tflite_runtime", "onnxruntime", "tensorflow"}
 # What runs in the parent: everything but what only a worker's process imports.
-WORKER_ONLY = ("cameras/", "engine/")
-PARENTS_VIEW = tuple(
-    f"{folder}/{name}.py" for folder in ("cameras", "engine") for name in ("__init__", "remote", "address")
+WORKER_ONLY = ("cameras/", "engine/", *(f"doctor/{name}.py" for name in ("agreement", "child_side", "trial_process")))
+PARENTS_VIEW = (
+    *(f"cameras/{name}.py" for name in ("__init__", "remote", "address")),
+    *(f"engine/{name}.py" for name in ("__init__", "remote", "served", "accelerator", "fleet", "latency")),
 )
 
 

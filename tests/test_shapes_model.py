@@ -10,7 +10,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from visiond.engine.golden import prove
-from visiond.engine.interpreter import Interpreter
+from visiond.engine.interpreter import open_interpreter
 from visiond.engine.preprocess import Preprocessor
 from visiond.modelkit.package import Package, load_package
 
@@ -37,7 +37,7 @@ def test_it_is_small_and_has_only_operators_that_the_edge_tpu_maps(package: Pack
 
 
 def test_everything_in_it_is_int8_and_of_fixed_shape(package: Package) -> None:
-    interpreter = Interpreter(package.file("cpu"), threads=1)
+    interpreter = open_interpreter(package.file("cpu"), threads=1)
     assert interpreter.input.dtype == "int8"
     assert [info.dtype.name for info in interpreter.outputs] == ["int8", "int8"]
     scores, boxes = sorted(interpreter.outputs, key=lambda info: info.shape[-1])
@@ -55,7 +55,7 @@ def test_an_installation_gets_all_of_it(root: Path, package: Package) -> None:
 
 def test_its_golden_examples_and_checksum_hold(package: Package) -> None:
     package.verify_files()
-    interpreter = Interpreter(package.file("cpu"), threads=1)
+    interpreter = open_interpreter(package.file("cpu"), threads=1)
     report = prove(package, interpreter, Preprocessor(package.input, interpreter.input))
     assert report.failures == ()
     assert report.passed == 3

@@ -11,11 +11,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from numbered_daemon import numbered_daemon
+from numbered_daemon import edgetpu, numbered_daemon, worker
 from numbered_daemon import status as made_up_status
 from visiond.client import Status
 from visiond.errors import UnavailableError
@@ -49,7 +49,8 @@ camera rear        streaming, 640x480, BGR, 30.0 fps, synthetic:shapes
                    103 frames: 100 inferred, 2 superseded, 1 pending
                    skipped: 4 unreadable
 model objects      ready on cpu, LiteRT 2.3.0, threads 2, accelerator never
-                   invoke p50 8.1 ms, p99 9.9 ms; 100 results
+                   invoke p50 8.1 ms, p99 9.9 ms; 100 results; 84 MB
+                   auto: the first choice for this model
                    golden examples: 2 reproduced, 0 not
 clients            3 of 8 connected; 1 refused, 2 closed because they did not read
 daemon             up 2 h 14 min; wall clock not synchronized: it may be wrong"""
@@ -72,6 +73,79 @@ def test_golden_examples_that_fail_are_told_with_their_numbers() -> None:
     told = "\n".join(report(cast(Status, message)))
     assert "golden examples: 1 reproduced, 1 not\n                   cat.jpg: cat 0.31, wanted 0.6" in told
     assert "accelerator prefer, degraded" in told
+
+
+DIED = "the process died of SIGABRT, its last words: F usb_driver.cc:857] transfer on tag 2 failed"
+
+
+def parts(message: dict[str, Any], *titles: str) -> str:
+    """The lines from the first of these titles to the last one's end."""
+    found, wanted = [], False
+    for line in report(cast(Status, message)):
+        if line[:1].strip() or line.startswith("  on "):
+            wanted = line.startswith(titles)
+        if wanted:
+            found.append(line)
+    return "\n".join(found)
+
+
+def test_a_model_on_its_cpu_twin_shows_both_workers_and_the_stick() -> None:
+    message = made_up_status("degraded", "engine objects: runs on the CPU")
+    gone = dict.fromkeys(("runtime", "runtime_why", "invoke_ms", "pid", "rss_mb", "golden"))
+    tpu = worker(name="usb:0", engine="edgetpu", state="failed", reason=DIED, last_failure=DIED, failures=2, **gone)
+    tpu.update(retry_in_s=1.5, restarts=1, results=812)
+    twin = worker(name="objects on the CPU", failures=1, last_failure="killed: the engine hangs")
+    reason = f"runs on the CPU: usb:0: {DIED}"
+    message["engines"]["objects"].update(
+        accelerator="prefer", degraded=True, standby="warm", results=912, reason=reason, workers=[tpu, twin]
+    )
+    message["edgetpus"] = [
+        edgetpu(state="needs_replug", reason="unplug the Coral stick", remark="480 Mbit/s", pid=None)
+    ]
+    assert (
+        parts(message, "model ", "  on ", "Edge TPU ")
+        == f"""\
+model objects      ready on cpu, LiteRT 2.3.0, threads 2, accelerator prefer, degraded, standby warm
+                   912 results
+                   golden examples: 2 reproduced, 0 not
+                   {reason}
+  on usb:0         failed
+                   812 results
+                   {DIED}
+                   failed 2 times
+                   next try in 1.5 s
+                   restarted once
+  on the CPU       ready, LiteRT 2.3.0, pid 4242
+                   invoke p50 8.1 ms, p99 9.9 ms; 100 results; 84 MB
+                   auto: the first choice for this model
+                   failed once, last: killed: the engine hangs
+Edge TPU usb:0     needs replug, port 2-1, 5000 Mbit/s, models objects
+                   unplug the Coral stick
+                   480 Mbit/s"""
+    )
+
+
+def test_what_swaps_of_parameters_cost_and_what_cannot_be_killed() -> None:
+    message = made_up_status("degraded", "engine objects: slow")
+    slow = "an invoke on usb:0 takes 17 ms, 2.1 times as long as at first"
+    tpu = worker(
+        name="usb:0", engine="edgetpu", swaps=40, swap_ms=3.14, left_behind=[33, 34], library="RuntimeVersion(14)"
+    )
+    message["engines"]["objects"].update(engine="edgetpu", accelerator="required", slow=slow, workers=[tpu])
+    told = parts(message, "model ")
+    assert "100 results; 40 swaps of parameters, 3.1 ms each; 84 MB\n" in told
+    assert "cannot be killed, stuck in the kernel: process 33, 34; unplug its device, or reboot\n" in told
+    assert told.endswith(f"\n                   {slow}")
+    message["engines"]["objects"]["reason"] = slow
+    assert parts(message, "model ").count(slow) == 1
+
+
+def test_a_stick_that_is_not_there_is_shown_as_the_configuration_names_it() -> None:
+    message = made_up_status()
+    gone = dict.fromkeys(("port", "usb_id", "speed_mbps", "serial", "pid"))
+    reason = "no Coral Edge TPU is plugged in as usb:2-1.4; `visiond doctor` lists what is there"
+    message["edgetpus"] = [edgetpu(device="usb:2-1.4", state="absent", reason=reason, models=["cats", "dogs"], **gone)]
+    assert parts(message, "Edge TPU ") == f"Edge TPU usb:2-1.4 absent, models cats, dogs\n                   {reason}"
 
 
 @pytest.mark.parametrize(("state", "code"), [("ok", 0), ("degraded", 1), ("blind", 1)])

@@ -28,7 +28,7 @@ class FrameAccounts:
         self._current = RingCounters(0, 0, 0, 0)  # of this ring, as last read
         self._inferred = 0
         self._dropped: Counter[str] = Counter()
-        self._answered = 0  # taken frames whose fate the engine has told, or took with it
+        self._answered: Counter[int] = Counter()  # by reader: taken frames whose fate it has told, or took with it
 
     def adopt(self, ring: FrameRing) -> None:
         """Count this ring's frames from now on; the last one must have been retired."""
@@ -44,28 +44,36 @@ class FrameAccounts:
         self._ring.close()
         self._ring = None
 
-    def inferred(self) -> None:
-        """A result came, in time."""
+    def inferred(self, reader: int) -> None:
+        """A result came from this reader, in time."""
         self._inferred += 1
-        self._answered += 1
+        self._answered[reader] += 1
 
-    def dropped(self, reason: str) -> None:
-        """A taken frame gave no result."""
+    def dropped(self, reader: int, reason: str) -> None:
+        """A frame that this reader had taken gave no result."""
         self._dropped[reason] += 1
-        self._answered += 1
+        self._answered[reader] += 1
 
-    def engine_lost(self) -> None:
+    def engine_lost(self, reader: int) -> None:
         """The engine is dead: what it had taken and not answered is lost. Raises BlockingIOError."""
         if self._ring is not None:
-            self._ring.reclaim()
-        lost = self.outstanding()
+            self._ring.reclaim(reader)
+        lost = self.outstanding(reader)
         if lost:
             self._dropped["engine_lost"] += lost
-            self._answered += lost
+            self._answered[reader] += lost
 
-    def outstanding(self) -> int:
-        """Frames that the engine has taken and not answered. Raises BlockingIOError."""
-        return self._read().taken - self._answered
+    def outstanding(self, reader: int) -> int:
+        """Frames that this reader has taken and not answered. Raises BlockingIOError."""
+        return self._read().taken_by[reader] - self._answered[reader]
+
+    def waiting(self) -> int:
+        """Frames in the ring that no engine has taken (0 or 1); as they were last while the ring stays locked."""
+        try:
+            now = self._read()
+        except BlockingIOError:
+            now = _sum(self._past, self._current)
+        return now.captured - now.superseded - now.taken
 
     def read(self) -> Account:
         """Where the frames are now; while a stopped worker keeps the ring locked, as it was last."""
@@ -91,4 +99,5 @@ def _sum(past: RingCounters, current: RingCounters) -> RingCounters:
         past.superseded + current.superseded,
         past.taken + current.taken,
         max(past.last_captured_ns, current.last_captured_ns),
+        tuple(a + b for a, b in zip(past.taken_by, current.taken_by, strict=True)),
     )

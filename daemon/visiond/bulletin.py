@@ -10,7 +10,7 @@ from typing import Any, Final
 from visiond import __version__
 from visiond.cameras.remote import RemoteCamera
 from visiond.clock import boot_id, wall_synced
-from visiond.engine.remote import RemoteEngine
+from visiond.engine.fleet import Fleet
 from visiond.health import is_blind, overall
 from visiond.lane import Lane
 from visiond.modelkit.package import Package
@@ -26,12 +26,12 @@ class Bulletin:
         self,
         lanes: Mapping[str, Lane],
         cameras: Mapping[str, RemoteCamera],
-        engines: Mapping[str, RemoteEngine],
+        fleet: Fleet,
         packages: Mapping[str, Package],
     ) -> None:
         self._lanes = lanes
         self._cameras = cameras
-        self._engines = engines
+        self._fleet = fleet
         self._packages = packages
         self._instance = uuid.uuid4().hex
         self._started_s = time.monotonic()
@@ -47,14 +47,14 @@ class Bulletin:
             wall_synced=wall_synced(),
             heartbeat_ms=round(HEARTBEAT_S * 1000),
             cameras={name: self._camera_hello(name) for name in self._cameras},
-            models={name: self._packages[name].hello() for name in self._engines},
+            models={name: self._packages[name].hello() for name in self._fleet.models},
         )
 
     def status(self, clients: Mapping[str, int]) -> dict[str, Any]:
         """Return the fields of a status message; `clients` are the server's counters."""
         now_ns = time.monotonic_ns()
         cameras = {name: self._camera_status(name, now_ns) for name in self._cameras}
-        engines = {name: engine.status() for name, engine in self._engines.items()}
+        engines = {name: model.status() for name, model in self._fleet.models.items()}
         blind = {name for name, camera in cameras.items() if is_blind(camera, self._cameras[name].period_s)}
         state, reason = overall(cameras, engines, blind)
         return {
@@ -67,6 +67,7 @@ class Bulletin:
             "uptime_s": round(time.monotonic() - self._started_s, 3),
             "cameras": cameras,
             "engines": engines,
+            "edgetpus": self._fleet.status(),
             "clients": clients,
         }
 

@@ -83,6 +83,19 @@ def cameras(arguments: argparse.Namespace) -> int:
     return list_all(arguments.json, sys.stdout)
 
 
+def doctor(arguments: argparse.Namespace) -> int:
+    """Find out what is wrong, why, and what to do."""
+    from visiond.doctor.examination import DEFAULT_SECONDS
+    from visiond.doctor.examination import doctor as examine
+
+    seconds: float | None = arguments.seconds
+    if seconds is not None and not arguments.exercise:
+        raise UsageError("--seconds: is for --exercise, give both or neither")
+    if arguments.exercise and seconds is None:
+        seconds = DEFAULT_SECONDS
+    return examine(_config_path(arguments), arguments.socket, seconds, arguments.json, sys.stdout, sys.stderr)
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse ends with 2 for a usage error; the contract is 64."""
 
@@ -103,16 +116,22 @@ def _parser() -> argparse.ArgumentParser:
     daemon = verb("run", run, "the daemon, in the foreground")
     daemon.add_argument("--socket", type=Path, help="listen here and not at the configuration's socket.path")
     checker = verb("check", check, "validate the configuration; print every error with its place and remedy")
-    for each in (daemon, checker):
+    examiner = verb(
+        "doctor", doctor, "what is wrong here, why, and what to do; exit 0, or 1 where something has failed"
+    )
+    examiner.add_argument("--exercise", action="store_true", help="let each free Edge TPU work, next to the CPU")
+    examiner.add_argument("--seconds", type=float, help="how long, with --exercise; 20 unless given")
+    for each in (daemon, checker, examiner):
         each.add_argument("-c", "--config", type=Path, help="default: $VISIOND_CONFIG, else /etc/visiond/visiond.yaml")
     verb("schema", schema, "print the JSON Schema of the configuration")
     reader = verb("status", status, "the daemon's state; exit 0 ok, 1 degraded or blind, 69 no daemon")
     follower = verb("watch", watch, "follow the detections, as a table or as JSON lines")
-    for each in (reader, follower):
+    for each in (reader, follower, examiner):
         each.add_argument("--socket", type=Path, help="the daemon's socket, where it is not at its default place")
     lister = verb("cameras", cameras, "what can be opened here, with formats")
     for each in (reader, follower, lister):
         each.add_argument("--json", action="store_true", help="for programs: JSON, one object a line")
+    examiner.add_argument("--json", action="store_true", help="for programs: one JSON object, see docs/hardware.md")
     follower.add_argument("--camera", help="only this camera")
     follower.add_argument("--count", type=int, help="end after so many detections messages")
     return parser

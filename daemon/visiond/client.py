@@ -113,6 +113,7 @@ class Status(TypedDict):
     uptime_s: float
     cameras: dict[str, dict[str, Any]]
     engines: dict[str, dict[str, Any]]
+    edgetpus: list[dict[str, Any]]
     clients: dict[str, int]
 
 

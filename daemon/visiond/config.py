@@ -15,7 +15,9 @@ from visiond.cameras.address import FORMS, SourceAddress
 from visiond.config_values import (
     NAMED,
     ConfigPath,
+    Devices,
     Fraction,
+    Library,
     Name,
     OctalMode,
     PackagePath,
@@ -119,13 +121,84 @@ class Model(_Section):
         default="prefer",
         description="Edge TPU: required (no results without it), prefer (the CPU takes over without it) or never.",
     )
-    device: str | None = Field(
-        default=None, min_length=1, description="Which Edge TPU, such as usb:0. Left out: the first one."
+    device: Devices = Field(
+        default="usb",
+        min_length=1,
+        title="usb, usb:0, usb:2-1.4, several with commas between, or all",
+        description="Which Edge TPU: usb (the first), usb:0 by number, or usb:2-1.4 by the port that `visiond doctor` "
+        "shows; several, as in usb:0,usb:1, or all share the frames.",
+    )
+    runtime: Literal["auto", "litert", "tflite-runtime", "pycoral", "onnx"] = Field(
+        default="auto",
+        description="What runs the model: auto takes what is installed and fits, and `visiond status` says which.",
+    )
+    standby: Literal["warm", "cold"] = Field(
+        default="warm",
+        description="With accelerator: prefer, whether the CPU's engine is loaded before it is needed (warm, where "
+        "the memory allows) or when the Edge TPU fails (cold: some seconds without results).",
+    )
+    max_rss_mb: int = Field(
+        default=512,
+        ge=64,
+        le=65_536,
+        description="Megabytes of memory past which the model's process is started anew, between two frames.",
     )
     threads: int = Field(default=2, ge=1, le=16, description="Threads of the CPU that the model uses.")
     min_score: Fraction = Field(default=0.5, description="Results with a lower score are left out; 0 to 1.")
     max_objects: int = Field(
         default=100, ge=1, le=100, description="At most this many objects per frame, those of highest score."
+    )
+
+
+class EdgeTpuUsb(_Section):
+    """What libedgetpu lets one choose about USB."""
+
+    always_dfu: bool | None = Field(
+        default=None, description="Load the firmware at each opening, also where the stick has it."
+    )
+    max_bulk_in_queue_length: int | None = Field(
+        default=None, ge=0, le=255, description="Transfers under way at a time; 8 unless given."
+    )
+
+    @property
+    def given(self) -> dict[str, bool | int]:
+        """The options that are given, by name."""
+        return self.model_dump(exclude_none=True)
+
+
+class EdgeTpu(_Section):
+    """The accelerator: its library, and what is done when it fails."""
+
+    library: Library = Field(
+        default="libedgetpu.so.1",
+        min_length=1,
+        title="a name that the loader finds, or a path",
+        description="libedgetpu: a name that the system's loader finds, or a path with a / in it.",
+    )
+    performance: Literal["low", "medium", "high", "max"] | None = Field(
+        default=None,
+        description="The stick's clock. Less is cooler. Left out: the library's own default.",
+    )
+    usb: EdgeTpuUsb = Field(default_factory=lambda: EdgeTpuUsb(), description="Options of libedgetpu's USB driver.")
+    reset: bool = Field(
+        default=False,
+        description="Whether a stick that did not open three times is reset through USB, and then switched off and on.",
+    )
+    max_backoff_s: float = Field(
+        default=30,
+        ge=0.5,
+        le=300,
+        description="Seconds at most between two tries of a stick that fails; the first comes after half a second.",
+    )
+    sysfs: ConfigPath = Field(
+        default=Path("/sys"),
+        description="Where USB devices are looked for; another folder holds a simulated Edge TPU.",
+        json_schema_extra={"default": "/sys"},
+    )
+    dev: ConfigPath = Field(
+        default=Path("/dev"),
+        description="Where their device nodes are; another folder holds a simulated Edge TPU's.",
+        json_schema_extra={"default": "/dev"},
     )
 
 
@@ -169,6 +242,7 @@ class Config(_Section):
         title="at least one model under a name of its own",
         description="The models by name, and where their packages are.",
     )
+    edgetpu: EdgeTpu = Field(default_factory=lambda: EdgeTpu(), description="The Edge TPU that models may use.")
 
     def with_socket(self, path: Path) -> Config:
         """Return the same configuration with another socket path."""

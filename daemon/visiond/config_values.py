@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from visiond.cameras.address import SourceAddress, absolute
+from visiond.edgetpu.device_name import parse_device
 from visiond.places import MAX_SOCKET_PATH_BYTES
 from visiond.zones import MAX_POINTS, polygon_fault
 
@@ -67,6 +68,21 @@ def _package(package: str, info: ValidationInfo) -> str:
     return str(absolute(package, _folder(info))) if "/" in package else package
 
 
+def _devices(text: str) -> str:
+    if text == "all":
+        return text
+    for device in text.split(","):
+        try:
+            parse_device(device)
+        except ValueError as error:
+            raise ValueError(f'"{device.strip()}" is {error}; or all') from error
+    return text
+
+
+def _library(library: str, info: ValidationInfo) -> str:
+    return str(absolute(library, _folder(info))) if "/" in library else library
+
+
 def _polygon(points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
     if fault := polygon_fault(points):
         raise ValueError(fault)
@@ -85,6 +101,8 @@ Size = Annotated[tuple[Side, Side], Field(strict=False)]  # strict would ask for
 Rotation = Annotated[Literal[0, 90, 180, 270], BeforeValidator(_whole)]
 Source = Annotated[str, AfterValidator(_source)]
 PackagePath = Annotated[str, AfterValidator(_package)]
+Devices = Annotated[str, AfterValidator(_devices)]
+Library = Annotated[str, AfterValidator(_library)]
 Point = Annotated[tuple[Fraction, Fraction], Field(strict=False, title="[x, y] as fractions of the frame")]
 Polygon = Annotated[
     tuple[Point, ...],

@@ -73,7 +73,8 @@ class Stages:
 class Result:
     """One frame's outcome. Exactly one of `objects` (detection) and `classes` (classification) is not None.
 
-    `captured_ns` is CLOCK_MONOTONIC; `engine` says what computed it: "cpu" or "edgetpu".
+    `captured_ns` is CLOCK_MONOTONIC; `engine` says what computed it: "cpu" or "edgetpu". `swapped`: the accelerator
+    had computed another model before, and loaded this one's parameters anew.
     """
 
     camera: str
@@ -83,6 +84,7 @@ class Result:
     stages_ms: Stages
     objects: tuple[Detection, ...] | None = None
     classes: tuple[Classification, ...] | None = None
+    swapped: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields for JSON, compact: a result crosses two processes for every frame."""
@@ -100,6 +102,7 @@ class Result:
                 for o in objects
             ],
             "classes": None if classes is None else [(c.label, c.class_id, c.score) for c in classes],
+            "swapped": self.swapped,
         }
 
     @classmethod
@@ -119,4 +122,5 @@ class Result:
                 for label, class_id, score, corners, track_id, zones in objects
             ),
             classes=None if classes is None else tuple(Classification(*each) for each in classes),
+            swapped=fields["swapped"],
         )

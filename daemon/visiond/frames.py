@@ -5,7 +5,8 @@ holds the counters and the slots' states; the pixels follow, one page-aligned sl
 state holds a POSIX record lock on the memfd: the kernel drops it when its holder dies, and taking it is a memory
 barrier on every CPU. Nothing but a few integers is touched under the lock.
 
-Exact accounting: every published frame ends as `taken` or `superseded`, and `captured` counts them all.
+Exact accounting: every published frame ends as `taken` or `superseded`, and `captured` counts them all. Several
+engines may read one ring, each under a number of its own: what one of them held when it died is known, and freed.
 """
 
 from __future__ import annotations
@@ -24,13 +25,17 @@ FREE, WRITING, READY, READING = range(4)
 _PAGE: Final = 4096
 _WORDS: Final = _PAGE // 8
 # Words of the first page, 8 bytes each.
-_SLOTS, _SLOT_BYTES, _CAPTURED, _SUPERSEDED, _TAKEN, _LAST_CAPTURED_NS = range(6)
+_SLOTS, _SLOT_BYTES, _CAPTURED, _SUPERSEDED, _LAST_CAPTURED_NS, _LAST_TAKEN_NS = range(6)
 _FIRST_SLOT_WORD: Final = 16
 _SLOT_WORDS: Final = 8
-_STATE, _FRAME, _CAPTURED_NS, _WIDTH, _HEIGHT = range(5)
+_STATE, _FRAME, _CAPTURED_NS, _WIDTH, _HEIGHT, _READER = range(6)
+_FIRST_TAKEN_WORD: Final = 256  # one counter for each reader
+MAX_READERS: Final = 16
 _LOCK_TRIES: Final = 100
 _LOCK_PAUSE_S: Final = 50e-6
-DEFAULT_SLOTS: Final = 3  # one being written, one waiting, one being read
+# One being written, one waiting, and one for each of six engines that read at the same moment. The first free slot is
+# taken, so that memory is used for as many as are ever held at once: three with one engine.
+DEFAULT_SLOTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +64,27 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class RingCounters:
-    """One consistent reading: captured = superseded + taken + waiting (0 or 1)."""
+    """One consistent reading: captured = superseded + taken + waiting (0 or 1). `taken_by`: by the reader's number."""
 
     captured: int
     superseded: int
     taken: int
     last_captured_ns: int
+    taken_by: tuple[int, ...] = (0,) * MAX_READERS
 
 
 class FrameRing:
     """One end of the shared memory. Create it in the camera worker, attach to its descriptor elsewhere."""
 
-    def __init__(self, fd: int, header_only: bool = False) -> None:
-        """Map `fd`, which the ring owns from here on.
+    def __init__(self, fd: int, header_only: bool = False, reader: int = 0) -> None:
+        """Map `fd`, which the ring owns from here on. `reader`: the number under which it takes frames.
 
         `header_only` is the parent's view: it maps the counters alone, and raises BlockingIOError rather than wait.
         """
+        if not 0 <= reader < MAX_READERS:
+            raise ValueError(f"reader {reader} is beyond the {MAX_READERS} that a ring counts")
         self.fd = fd
+        self._reader = reader
         self._patient = not header_only
         self._map = mmap.mmap(fd, _PAGE if header_only else os.fstat(fd).st_size)
         self._words = memoryview(self._map)[:_PAGE].cast("Q")
@@ -136,10 +145,16 @@ class FrameRing:
             slot = self._find(READY)
             if slot is None:
                 return None
+            self._set(slot, _READER, self._reader)
             self._set(slot, _STATE, READING)
-            self._words[_TAKEN] += 1
+            self._words[_FIRST_TAKEN_WORD + self._reader] += 1
+            self._words[_LAST_TAKEN_NS] = time.monotonic_ns()
             header = FrameHeader(*(self._get(slot, word) for word in (_FRAME, _CAPTURED_NS, _WIDTH, _HEIGHT)))
         return Frame(slot, header, self._pixels(slot, header.nbytes))
+
+    def last_taken_ns(self) -> int:
+        """When any reader last took a frame (CLOCK_MONOTONIC), 0 before the first: who waits longest is served first."""
+        return int(self._words[_LAST_TAKEN_NS])
 
     def release(self, frame: Frame) -> None:
         """Reader: hand the slot back to the writer; `frame.pixels` is dead from here on."""
@@ -147,14 +162,15 @@ class FrameRing:
         with self._locked():
             self._set(frame.slot, _STATE, FREE)
 
-    def reclaim(self) -> None:
-        """Parent: free what a reader that died still held, and set right a count that it left half-done."""
+    def reclaim(self, reader: int) -> None:
+        """Parent: free what this reader held when it died, and set right a count that it left half-done."""
         with self._locked():
             for slot in range(self._slots):
-                if self._get(slot, _STATE) == READING:
+                if self._get(slot, _STATE) == READING and self._get(slot, _READER) == reader:
                     self._set(slot, _STATE, FREE)
             waiting = self._find(READY) is not None
-            self._words[_TAKEN] = self._words[_CAPTURED] - self._words[_SUPERSEDED] - waiting
+            missing = self._words[_CAPTURED] - self._words[_SUPERSEDED] - waiting - sum(self._taken_by())
+            self._words[_FIRST_TAKEN_WORD + reader] += missing
 
     def retire(self) -> RingCounters:
         """Parent: discard the waiting frame, so that none can be taken any more, and return the last counters."""
@@ -188,8 +204,12 @@ class FrameRing:
             fcntl.lockf(self.fd, fcntl.LOCK_UN)
 
     def _counters(self) -> RingCounters:
-        words = (_CAPTURED, _SUPERSEDED, _TAKEN, _LAST_CAPTURED_NS)
-        return RingCounters(*(int(self._words[word]) for word in words))
+        captured, superseded = int(self._words[_CAPTURED]), int(self._words[_SUPERSEDED])
+        taken_by = self._taken_by()
+        return RingCounters(captured, superseded, sum(taken_by), int(self._words[_LAST_CAPTURED_NS]), taken_by)
+
+    def _taken_by(self) -> tuple[int, ...]:
+        return tuple(self._words[_FIRST_TAKEN_WORD : _FIRST_TAKEN_WORD + MAX_READERS])
 
     def _try_lock(self) -> None:
         """Take the lock within some milliseconds, or raise BlockingIOError: a stopped worker may be holding it."""

@@ -51,6 +51,8 @@ def _why_blind(name: str, camera: Mapping[str, Any], engine: Mapping[str, Any]) 
 def _why_degraded(engine: Mapping[str, Any]) -> str | None:
     if engine["degraded"]:
         return str(engine["reason"])
+    if engine["slow"]:
+        return str(engine["slow"])
     golden = engine["golden"]
     if golden is not None and golden["failed"]:
         return f"golden examples not reproduced: {golden['failed']}; {golden['failures'][0]}"

@@ -33,6 +33,10 @@ class Lane:
         """Whether the result is too old to be published as fresh. Frames that wait for the model (fps: 0) never are."""
         return self.settings.fps != 0 and now_ns - result.captured_ns > self.settings.max_age_ms * 1e6
 
+    def overtaken(self, result: Result) -> bool:
+        """Whether a newer frame's result was published before this one: several engines may share a camera."""
+        return self._captured_ns is not None and result.captured_ns <= self._captured_ns
+
     def advance(self, result: Result, degraded: bool) -> wire.Detections:
         """Turn the engine's result into the next message of this camera."""
         if result.objects is not None:

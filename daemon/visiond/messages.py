@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 from visiond.detection import Result
 
@@ -45,24 +45,37 @@ class CameraReport:
 class RingOffer:
     """Camera worker → parent → engine worker: a new ring, with descriptors (memory, doorbell, taken).
 
-    The camera rings the doorbell (an eventfd) for each frame; the reader answers on `taken` when it has taken one.
-    A later offer for the same camera replaces this ring. `max_age_ms` is filled in by the parent.
+    The camera rings the doorbell (an eventfd, never read) for each frame; a reader answers on `taken` when it has taken
+    one. A later offer for the same camera replaces this ring. The parent fills in the rest: the model that sees the
+    frames, the number under which the engine reads, and how old a frame may be.
     """
 
     camera: str
+    model: str = ""
+    reader: int = 0
     max_age_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DropRing:
-    """Parent → engine worker: this camera's ring is gone."""
+    """Parent → engine worker: take no more frames of this camera; answered by RingDropped."""
+
+    camera: str
+
+
+@dataclass(frozen=True, slots=True)
+class RingDropped:
+    """Engine worker → parent: each frame that it took of this camera is answered, and no other will be taken."""
 
     camera: str
 
 
 @dataclass(frozen=True, slots=True)
 class LoadModel:
-    """Parent → engine worker, once, first. `package` is the folder; `file` the key in its `files`: cpu or edgetpu."""
+    """One model for an engine worker. `package` is the folder; `file` the key in its `files`: cpu, edgetpu or onnx.
+
+    `runtime` is the configuration's: auto, litert, tflite-runtime, pycoral, onnx.
+    """
 
     name: str
     package: str
@@ -70,6 +83,47 @@ class LoadModel:
     threads: int
     min_score: float
     max_objects: int
+    runtime: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class StickOrder:
+    """Which Edge TPU a worker drives, and how: the stick at `port` in sysfs, by which it is locked.
+
+    `index` is its number in order of ports; the library has one of its own, which only the worker can ask for.
+    """
+
+    device: str
+    port: str
+    index: int
+    library: str
+    performance: str | None
+    usb: dict[str, bool | int]
+    sysfs: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartEngine:
+    """Parent → engine worker, once, first: the models of one interpreter each, on the CPU or all on one `stick`.
+
+    `avoid` names runtimes that have crashed together with the stick's library.
+    """
+
+    models: tuple[LoadModel, ...]
+    stick: StickOrder | None = None
+    avoid: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStage:
+    """Engine worker → parent, while it starts: what it is about to do, in words, should it be the last that it does.
+
+    Before a delegate is loaded: `runtime`, as the configuration names it, and `versions` of both in words.
+    """
+
+    stage: str
+    runtime: str | None = None
+    versions: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +136,25 @@ class GoldenReport:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineReady:
-    """Engine worker → parent: the model runs. `engine`: cpu or edgetpu; `runtime`: its name and version."""
+class ModelReady:
+    """One model runs. `engine`: what really computes it, cpu or edgetpu; `runtime`: name and version; `why`: chosen."""
 
+    name: str
     engine: str
     runtime: str
+    why: str | None
+    library: str | None
     input_size: tuple[int, int]
     invoke_ms: float
     golden: GoldenReport
+    remark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReady:
+    """Engine worker → parent: all of its models run."""
+
+    models: tuple[ModelReady, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +175,21 @@ class Fault:
     permanent: bool = False
 
 
-Message = OpenCamera | CameraReport | RingOffer | DropRing | LoadModel | EngineReady | FrameDropped | Fault | Result
+Message = (
+    OpenCamera
+    | CameraReport
+    | RingOffer
+    | DropRing
+    | RingDropped
+    | StartEngine
+    | EngineStage
+    | EngineReady
+    | FrameDropped
+    | Fault
+    | Result
+)
 
-_KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in (OpenCamera, CameraReport, RingOffer, DropRing, LoadModel, EngineReady, FrameDropped, Fault, Result)
-}
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Message)}
 
 
 def to_json(message: Message) -> dict[str, Any]:
@@ -132,18 +206,29 @@ def from_json(fields: Mapping[str, Any]) -> Message:
         raise ValueError(f"no such message: {str(fields)[:80]}")
     try:
         return _rebuild(kind, values)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{kind.__name__}: {error}") from error
 
 
 def _rebuild(kind: type[Any], values: dict[str, Any]) -> Message:
     if kind is Result:
         return Result.from_json(values)
-    if values.get("golden") is not None:
-        golden = values["golden"]
-        values["golden"] = GoldenReport(golden["passed"], golden["failed"], tuple(golden["failures"]))
-    for pair in ("size", "input_size"):
-        if values.get(pair) is not None:
-            values[pair] = tuple(values[pair])
+    if kind is StartEngine:
+        stick = values["stick"]
+        return StartEngine(
+            tuple(LoadModel(**model) for model in values["models"]),
+            None if stick is None else StickOrder(**stick),
+            tuple(values["avoid"]),
+        )
+    if kind is EngineReady:
+        return EngineReady(tuple(_model_ready(**model) for model in values["models"]))
+    if values.get("size") is not None:
+        values["size"] = tuple(values["size"])
     message: Message = kind(**values)
     return message
+
+
+def _model_ready(golden: Mapping[str, Any], input_size: Sequence[int], **values: Any) -> ModelReady:
+    report = GoldenReport(golden["passed"], golden["failed"], tuple(golden["failures"]))
+    width, height = input_size
+    return ModelReady(golden=report, input_size=(width, height), **values)

@@ -18,8 +18,9 @@ def load_packages(config: Config) -> dict[str, Package]:
         try:
             packages[name] = load_package(config.models.folder(name))
             packages[name].verify_files()
-            if config.models[name].accelerator != "required":
-                packages[name].file("cpu")
+            settings = config.models[name]
+            if missing := packages[name].missing_files(settings.accelerator, settings.runtime):
+                problems.append(missing)
         except ConfigError as error:
             problems.append(str(error))
     if problems:

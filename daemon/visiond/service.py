@@ -8,6 +8,8 @@ import logging
 import signal
 import socket
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +17,11 @@ from visiond import __version__, systemd
 from visiond.bulletin import HEARTBEAT_S, Bulletin
 from visiond.cameras.address import SourceAddress
 from visiond.cameras.remote import RemoteCamera
-from visiond.config import Config, load_config
+from visiond.config import Config, Model, load_config
 from visiond.detection import Result
+from visiond.edgetpu.lookout import Lookout
+from visiond.engine.accelerator import EdgeTpuSettings
+from visiond.engine.fleet import Fleet, ModelPlan, parse_devices
 from visiond.engine.remote import RemoteEngine
 from visiond.lane import Lane
 from visiond.messages import FrameDropped, LoadModel, OpenCamera
@@ -40,9 +45,19 @@ class Service:
         self._changed = asyncio.Event()
         self._last_state = ("", "")
         self._lanes = {name: Lane(name, settings) for name, settings in config.cameras.items()}
-        self._engines = {name: self._engine(name) for name in sorted({c.model for c in config.cameras.values()})}
         self._cameras = {name: self._camera(name) for name in config.cameras}
-        self._bulletin = Bulletin(self._lanes, self._cameras, self._engines, packages)
+        self._fleet = Fleet(
+            plan_models(config, packages),
+            edgetpu_settings(config),
+            config.edgetpu.max_backoff_s,
+            ring=lambda camera: self._cameras[camera].ring,
+            on_outcome=self._outcome,
+            on_lost=self._engine_lost,
+            on_new_epoch=lambda camera: self._lanes[camera].new_epoch(),
+            on_change=self._changed.set,
+        )
+        self._lookout = Lookout(config.edgetpu.sysfs, config.edgetpu.dev, self._fleet.pids, self._fleet.look)
+        self._bulletin = Bulletin(self._lanes, self._cameras, self._fleet, packages)
         self._server = UnixSocketServer(
             config.socket.path,
             group=config.socket.group,
@@ -63,9 +78,11 @@ class Service:
         await self._server.start()
         log.info("visiond %s listens on %s", __version__, self._config.socket.path)
         workers = [camera.worker for camera in self._cameras.values()]
-        workers += [engine.worker for engine in self._engines.values() if engine.can_run]
+        workers += [engine.worker for engine in self._fleet.engines]
         works = [*(worker.run() for worker in workers), self._heartbeat(), self._watch_over()]
         tasks = [asyncio.create_task(work) for work in works]
+        if self._fleet.accelerators:
+            self._lookout.start()
         gc.freeze()  # what lives as long as the daemon is not looked through again at every collection
         stopping = asyncio.create_task(self._stop.wait())
         try:
@@ -73,39 +90,42 @@ class Service:
             for task in done - {stopping}:
                 task.result()  # none of them ends by itself: this raises what ended it
         finally:
+            self._lookout.stop()
             await self._server.close("visiond stops")
             for task in (stopping, *tasks):
                 task.cancel()
             await asyncio.gather(stopping, *tasks, return_exceptions=True)
+            await self._fleet.close()
             for camera in self._cameras.values():
                 camera.close()
             log.info("visiond has stopped")
 
     # the way of a frame's result
 
-    def _outcome(self, outcome: Result | FrameDropped) -> None:
+    def _outcome(self, engine: RemoteEngine, outcome: Result | FrameDropped) -> None:
         camera, lane = self._cameras[outcome.camera], self._lanes[outcome.camera]
         if isinstance(outcome, FrameDropped):
-            camera.accounts.dropped(outcome.reason)
+            camera.accounts.dropped(engine.reader, outcome.reason)
             if outcome.text is not None and lane.trouble is None:  # told once, not for each frame of a broken model
                 log.warning("camera %s: frame %d dropped: %s", outcome.camera, outcome.frame, outcome.text)
             lane.trouble = outcome.text or lane.trouble
         elif lane.expired(outcome, time.monotonic_ns()):
-            camera.accounts.dropped("expired")
+            camera.accounts.dropped(engine.reader, "expired")
+        elif lane.overtaken(outcome):
+            camera.accounts.dropped(engine.reader, "overtaken")
         else:
-            camera.accounts.inferred()
-            engine = self._engines[lane.settings.model]
-            self._server.publish(lane.advance(outcome, engine.degraded))
+            camera.accounts.inferred(engine.reader)
+            degraded = self._fleet.models[lane.settings.model].wants_edgetpu and outcome.engine != "edgetpu"
+            self._server.publish(lane.advance(outcome, degraded))
 
     # keeping watch
 
     async def _heartbeat(self) -> None:
         """Push `status` every second, and at each change."""
         while True:
-            try:
-                await asyncio.wait_for(self._changed.wait(), HEARTBEAT_S)
-            except TimeoutError:
-                pass
+            with suppress(TimeoutError):  # wait_for of Python 3.11 loses a cancellation that comes with the event
+                async with asyncio.timeout(HEARTBEAT_S):
+                    await self._changed.wait()
             self._changed.clear()
             self._server.publish_status()
 
@@ -115,8 +135,7 @@ class Service:
             await asyncio.sleep(CHECK_S)
             for camera in self._cameras.values():
                 camera.check()
-            for name, engine in self._engines.items():
-                engine.check(sum(camera.accounts.read().pending for camera in self._served_by(name)))
+            self._fleet.check(self._pending)
             self._note_state()
 
     def _note_state(self) -> None:
@@ -145,51 +164,66 @@ class Service:
             on_change=self._changed.set,
         )
 
-    def _engine(self, name: str) -> RemoteEngine:
-        settings = self._config.models[name]
-        package = self._packages[name]
-        return RemoteEngine(
-            LoadModel(
-                name=name,
-                package=str(package.folder),
-                file="cpu",
-                threads=settings.threads,
-                min_score=settings.min_score,
-                max_objects=settings.max_objects,
-            ),
-            accelerator=settings.accelerator,
-            has_edgetpu_file=package.files.edgetpu is not None,
-            on_outcome=self._outcome,
-            on_ready=lambda: self._engine_ready(name),
-            on_exit=lambda: self._engine_lost(name),
-            on_change=self._changed.set,
-        )
-
-    def _served_by(self, engine: str) -> list[RemoteCamera]:
-        return [self._cameras[name] for name, lane in self._lanes.items() if lane.settings.model == engine]
+    def _pending(self, engine: RemoteEngine) -> int:
+        """Frames that this engine has taken, or that wait for it."""
+        pending = 0
+        for name, lane in self._lanes.items():
+            if lane.settings.model in engine.models:
+                accounts = self._cameras[name].accounts
+                with suppress(BlockingIOError):  # the camera's worker keeps the ring locked: its own check sees to that
+                    pending += accounts.outstanding(engine.reader)
+                    pending += accounts.waiting() if name in engine.attached else 0
+        return pending
 
     def _hand_over_ring(self, camera: str) -> None:
-        """A camera has a new ring, or none any more: its engine must know."""
-        engine = self._engines[self._lanes[camera].settings.model]
-        offered = self._cameras[camera].ring
-        if offered is None:
-            engine.detach(camera)
+        """A camera has a new ring, or none any more: its engines must know."""
+        self._fleet.models[self._lanes[camera].settings.model].forget_ring(camera)
+        if self._cameras[camera].ring is None:
             self._lanes[camera].new_epoch()
-        elif engine.state == "ready":
-            engine.attach(*offered)
+        self._fleet.settle()
 
-    def _engine_ready(self, engine: str) -> None:
-        for camera in self._served_by(engine):
-            if camera.ring is not None:
-                self._engines[engine].attach(*camera.ring)
+    def _engine_lost(self, engine: RemoteEngine) -> None:
+        for name, lane in self._lanes.items():
+            if lane.settings.model in engine.models:
+                try:
+                    self._cameras[name].accounts.engine_lost(engine.reader)
+                except BlockingIOError:
+                    self._cameras[name].worker.kill("it keeps the frame ring locked and does not go on")
 
-    def _engine_lost(self, engine: str) -> None:
-        for camera in self._served_by(engine):
-            self._lanes[camera.name].new_epoch()
-            try:
-                camera.accounts.engine_lost()
-            except BlockingIOError:
-                camera.worker.kill("it keeps the frame ring locked and does not go on")
+
+def plan_models(config: Config, packages: Mapping[str, Package]) -> list[ModelPlan]:
+    """How each model is to run, from what its package has and its policy allows."""
+    plans = []
+    for name, package in packages.items():
+        settings = config.models[name]
+
+        def load(file: str, name: str = name, settings: Model = settings) -> LoadModel:
+            folder = str(packages[name].folder)
+            scores = settings.min_score, settings.max_objects
+            return LoadModel(name, folder, file, settings.threads, *scores, runtime=settings.runtime)
+
+        on_tpu = settings.accelerator != "never" and package.files.edgetpu is not None
+        cpu_file = package.cpu_file(settings.runtime)
+        on_cpu = settings.accelerator != "required" and cpu_file is not None
+        plans.append(
+            ModelPlan(
+                name=name,
+                accelerator=settings.accelerator,
+                edgetpu=load("edgetpu") if on_tpu else None,
+                cpu=load(cpu_file) if on_cpu and cpu_file is not None else None,
+                devices=parse_devices(settings.device),
+                warm=settings.standby == "warm",
+                max_rss_mb=settings.max_rss_mb,
+                cameras=tuple(camera for camera, its in config.cameras.items() if its.model == name),
+            )
+        )
+    return plans
+
+
+def edgetpu_settings(config: Config) -> EdgeTpuSettings:
+    """The configuration's section as the plain values that the engines take."""
+    given = config.edgetpu
+    return EdgeTpuSettings(given.library, given.performance, given.usb.given, given.reset, given.sysfs, given.dev)
 
 
 def run(config_path: Path, socket_path: Path | None) -> int:

@@ -38,7 +38,7 @@ def read_status(socket_path: Path) -> Status:
 
 
 def report(message: Status) -> Iterator[str]:
-    """Return the lines for a person: the whole first, then each camera, each model, clients and clock."""
+    """Return the lines for a person: the whole first, then each camera, model and Edge TPU, clients and clock."""
     reason = f": {message['reason']}" if message["reason"] else ""
     yield f"visiond is {message['state']}{reason}"
     yield ""
@@ -46,6 +46,12 @@ def report(message: Status) -> Iterator[str]:
         yield from _titled(f"camera {name}", _camera(camera))
     for name, engine in message["engines"].items():
         yield from _titled(f"model {name}", _engine(engine))
+        if len(engine["workers"]) > 1:
+            for worker in engine["workers"]:
+                where = "the CPU" if worker["engine"] == "cpu" else worker["name"]
+                yield from _titled(f"  on {where}", _worker(worker))
+    for stick in message["edgetpus"]:
+        yield from _titled(f"Edge TPU {stick['device']}", _edgetpu(stick))
     clients = message["clients"]
     yield from _titled(
         "clients",
@@ -87,32 +93,89 @@ def _camera(camera: Mapping[str, Any]) -> list[str]:
 
 
 def _engine(engine: Mapping[str, Any]) -> list[str]:
+    workers = engine["workers"]
     running = [
         engine["state"] + (f" on {engine['engine']}" if engine["engine"] else ""),
         engine["runtime"],
         f"threads {engine['threads']}",
         f"accelerator {engine['accelerator']}" + (", degraded" if engine["degraded"] else ""),
+        f"standby {engine['standby']}" if engine["standby"] else None,
     ]
     lines = [", ".join(fact for fact in running if fact)]
-    invoke_ms, golden = engine["invoke_ms"], engine["golden"]
-    if invoke_ms is not None:
-        lines.append(
-            f"invoke p50 {invoke_ms['p50']:.1f} ms, p99 {invoke_ms['p99']:.1f} ms; {engine['results']} results"
-        )
+    if len(workers) > 1:  # each has lines of its own
+        lines.append(f"{engine['results']} results")
+    else:
+        for worker in workers:
+            lines += [
+                fact for fact in (_work(worker), worker["runtime_why"], *_history(worker, engine["reason"])) if fact
+            ]
+    golden = engine["golden"]
     if golden is not None:
         lines.append(f"golden examples: {golden['passed']} reproduced, {golden['failed']} not")
         lines += golden["failures"]
-    return lines + _trouble(engine)
+    troubles = [engine["reason"], engine["slow"] if engine["slow"] != engine["reason"] else None]
+    return lines + [text for text in troubles if text] + _next_try(engine)
+
+
+def _worker(worker: Mapping[str, Any]) -> list[str]:
+    """One process that may serve the model: what it does, what it costs, and how it failed."""
+    versions = [worker["runtime"], worker["library"]]
+    facts = [worker["state"], *versions, f"pid {worker['pid']}" if worker["pid"] else None]
+    lines = [", ".join(fact for fact in facts if fact), _work(worker), worker["runtime_why"], worker["reason"]]
+    lines += _history(worker, worker["reason"])
+    return [line for line in lines if line] + _next_try(worker)
+
+
+def _work(worker: Mapping[str, Any]) -> str:
+    """What its invokes take, what came of them, and the memory that it uses."""
+    invoke_ms, swap_ms = worker["invoke_ms"], worker["swap_ms"]
+    facts = [
+        None if invoke_ms is None else f"invoke p50 {invoke_ms['p50']:.1f} ms, p99 {invoke_ms['p99']:.1f} ms",
+        f"{worker['results']} results" if worker["results"] or invoke_ms is not None else None,
+        None if swap_ms is None else f"{worker['swaps']} swaps of parameters, {swap_ms:.1f} ms each",
+        None if worker["rss_mb"] is None else f"{worker['rss_mb']:.0f} MB",
+    ]
+    return "; ".join(fact for fact in facts if fact)
+
+
+def _history(worker: Mapping[str, Any], told: str | None) -> list[str]:
+    """How often it failed, how it did last where `told` does not say that, and what it left behind."""
+    lines = []
+    if worker["failures"]:
+        last = worker["last_failure"]
+        lines.append(f"failed {_times(worker['failures'])}" + ("" if last in (told or "") else f", last: {last}"))
+    if worker["left_behind"]:
+        pids = ", ".join(map(str, worker["left_behind"]))
+        lines.append(f"cannot be killed, stuck in the kernel: process {pids}; unplug its device, or reboot")
+    return lines
+
+
+def _edgetpu(stick: Mapping[str, Any]) -> list[str]:
+    """One stick: what it does, where it is plugged in, and what is to be mended."""
+    speed_mbps = stick["speed_mbps"]
+    facts = [
+        stick["state"].replace("_", " "),
+        f"port {stick['port']}" if stick["port"] else None,
+        None if speed_mbps is None else f"{speed_mbps:g} Mbit/s",
+        f"serial {stick['serial']}" if stick["serial"] else None,
+        f"models {', '.join(stick['models'])}",
+    ]
+    lines = [", ".join(fact for fact in facts if fact), stick["reason"], stick["remark"]]
+    return [line for line in lines if line]
 
 
 def _trouble(part: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with a camera or an engine, when it is tried again, and how often it was."""
-    lines = [part["reason"]] if part["reason"] else []
-    if part["retry_in_s"] is not None:
-        lines.append(f"next try in {part['retry_in_s']:.1f} s")
-    if part["restarts"]:
-        lines.append(f"restarted {part['restarts']} times")
-    return lines
+    """Return what is wrong, when it is tried again, and how often it was."""
+    return ([part["reason"]] if part["reason"] else []) + _next_try(part)
+
+
+def _next_try(part: Mapping[str, Any]) -> list[str]:
+    lines = [] if part["retry_in_s"] is None else [f"next try in {part['retry_in_s']:.1f} s"]
+    return lines + ([f"restarted {_times(part['restarts'])}"] if part["restarts"] else [])
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _age(age_ms: float) -> str:

@@ -18,7 +18,7 @@ from visiond.cameras.scenes import Truth, still_scene
 from visiond.cameras.solids import LABELS
 from visiond.detection import Detection
 from visiond.engine.decode.decoder import DecodeSettings, make_decoder
-from visiond.engine.interpreter import Interpreter
+from visiond.engine.interpreter import open_interpreter
 from visiond.engine.preprocess import Preprocessor
 from visiond.modelkit.package import load_package
 
@@ -40,7 +40,7 @@ def main() -> None:
 def evaluate(scenes: int, first_seed: int = UNSEEN_SEED) -> tuple[dict[str, float], float]:
     """Return average precision by label over `scenes` scenes of the camera's sizes, and the median invoke in ms."""
     package = load_package(HERE)
-    interpreter = Interpreter(package.file("cpu"), threads=1)
+    interpreter = open_interpreter(package.file("cpu"), threads=1)
     preprocessor = Preprocessor(package.input, interpreter.input)
     _, height, width, _ = interpreter.input.shape
     settings = DecodeSettings(package.load_labels(), MIN_SCORE, 100, (width, height))

@@ -26,10 +26,15 @@ class Decoder:
             yield np.full((4, 4, 3), number, np.uint8)
 
 
+def next_stamp(player: Player) -> int | None:
+    player.prefetch(None)
+    return player.grab()
+
+
 def play(player: Player) -> list[tuple[int, int]]:
     """Stamps and numbers of all frames."""
     played = []
-    while (captured_ns := player.grab()) is not None:
+    while (captured_ns := next_stamp(player)) is not None:
         frame = player.retrieve()
         assert frame is not None
         played.append((captured_ns, int(frame[0, 0, 0])))
@@ -45,7 +50,7 @@ def test_all_frames_come_in_order_and_then_the_end() -> None:
 def test_the_next_frame_is_decoded_while_this_one_is_worked_on() -> None:
     decoder = Decoder(3, takes_s=0.01)
     player = Player(decoder.frames(), 0, lambda: "test", {})
-    player.grab()
+    next_stamp(player)
     assert decoder.decoded[1].wait(PATIENCE_S)  # nobody has asked for it yet
     assert not decoder.decoded[2].wait(0.05)  # one ahead, no more
     player.close()
@@ -66,7 +71,23 @@ def test_an_error_later_is_raised_where_the_frame_would_have_come() -> None:
         raise CameraError("torn out", "lost")
 
     player = Player(breaks(), 0, lambda: "test", {})
-    assert player.grab() is not None
+    assert next_stamp(player) is not None
     with pytest.raises(CameraError, match="torn out"):
-        player.grab()
+        next_stamp(player)
+    player.close()
+
+
+def test_a_frame_is_where_it_is_wanted_before_it_is_due() -> None:
+    player = Player(Decoder(2).frames(), 0, lambda: "test", {})
+    wanted, too_small = np.empty((4, 4, 3), np.uint8), np.empty((2, 2, 3), np.uint8)
+    player.prefetch(wanted)
+    assert (wanted == 0).all()
+    player.grab()
+    assert player.retrieve(wanted) is wanted
+    player.prefetch(too_small)
+    player.grab()
+    frame = player.retrieve(too_small)
+    assert frame is not None
+    assert (frame == 1).all()
+    assert frame.shape == (4, 4, 3)
     player.close()

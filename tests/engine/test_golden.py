@@ -13,7 +13,7 @@ import yaml
 
 from tflite_writer import Graph, Operator, Tensor, reshape
 from visiond.engine.golden import prove
-from visiond.engine.interpreter import Interpreter
+from visiond.engine.interpreter import open_interpreter
 from visiond.engine.preprocess import Preprocessor
 from visiond.messages import GoldenReport
 from visiond.modelkit.package import load_package
@@ -37,7 +37,7 @@ def prove_package(folder: Path, graph: Graph, golden: list[dict[str, Any]], **ke
     }
     (folder / "model.yaml").write_text(yaml.safe_dump(manifest))
     package = load_package(folder)
-    interpreter = Interpreter(package.file("cpu"), threads=1)
+    interpreter = open_interpreter(package.file("cpu"), threads=1)
     return prove(package, interpreter, Preprocessor(package.input, interpreter.input))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tflite_runtimes import TFLITE_RUNTIMES
 from tflite_writer import Graph, Operator, Tensor, reshape
-from visiond.engine.interpreter import Interpreter
+from visiond.engine.interpreter import Interpreter, open_interpreter
 from visiond.engine.tensors import Quantization, TensorInfo
 from visiond.errors import ModelError
 
@@ -27,10 +29,19 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "detect.tflite"
 
 
-def refusal(path: Path) -> str:
+@pytest.fixture(params=TFLITE_RUNTIMES)
+def runtime(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def load(path: Path, runtime: str) -> Interpreter:
+    return open_interpreter(path, threads=1, runtime=runtime)
+
+
+def refusal(path: Path, runtime: str) -> str:
     """The one sentence with which a file is refused."""
     with pytest.raises(ModelError) as refused:
-        Interpreter(path, threads=1)
+        load(path, runtime)
     text = str(refused.value)
     assert text.startswith("detect.tflite")
     assert "\n" not in text
@@ -41,16 +52,18 @@ def single(code: str) -> Graph:
     return Graph([FLOATS, replace(FLOATS, name="out")], [0], [1], [Operator(code, [0], [1])])
 
 
-def test_tensors_are_described_with_their_own_parameters(path: Path) -> None:
-    interpreter = Interpreter(reshape(PICTURE, SCORES).write(path), threads=1)
+def test_tensors_are_described_with_their_own_parameters(path: Path, runtime: str) -> None:
+    interpreter = load(reshape(PICTURE, SCORES).write(path), runtime)
     uint8 = np.dtype("uint8")
     assert interpreter.input == TensorInfo(0, "picture", (1, 2, 2, 1), uint8, Quantization(1 / 128, 3))
     assert interpreter.outputs == (TensorInfo(1, "scores", (1, 4), uint8, Quantization(1 / 256, 0)),)
-    assert interpreter.runtime.startswith("LiteRT ")
+    assert re.fullmatch(r"(LiteRT|tflite-runtime) \d+\.\d+\.\d+", interpreter.runtime)
+    assert interpreter.why == f"runtime: {runtime} is configured"
+    assert (interpreter.engine, interpreter.library, interpreter.remark) == ("cpu", None, None)
 
 
-def test_what_goes_in_by_either_way_comes_out(path: Path) -> None:
-    interpreter = Interpreter(reshape(PICTURE, SCORES).write(path), threads=1)
+def test_what_goes_in_by_either_way_comes_out(path: Path, runtime: str) -> None:
+    interpreter = load(reshape(PICTURE, SCORES).write(path), runtime)
     interpreter.input_view()[...] = np.array([1, 2, 3, 4], np.uint8).reshape(1, 2, 2, 1)
     interpreter.invoke()
     first = interpreter.read_outputs()
@@ -60,8 +73,8 @@ def test_what_goes_in_by_either_way_comes_out(path: Path) -> None:
     assert first[0].tolist() == [[1, 2, 3, 4]]  # a copy: the next invoke does not touch it
 
 
-def test_a_view_that_is_kept_forbids_to_invoke(path: Path) -> None:
-    interpreter = Interpreter(reshape(PICTURE, SCORES).write(path), threads=1)
+def test_a_view_that_is_kept_forbids_to_invoke(path: Path, runtime: str) -> None:
+    interpreter = load(reshape(PICTURE, SCORES).write(path), runtime)
     view = interpreter.input_view()
     with pytest.raises(RuntimeError, match="reference to internal data"):
         interpreter.invoke()
@@ -69,95 +82,95 @@ def test_a_view_that_is_kept_forbids_to_invoke(path: Path) -> None:
     interpreter.invoke()
 
 
-def test_shapes_that_are_known_only_after_allocation(path: Path) -> None:
+def test_shapes_that_are_known_only_after_allocation(path: Path, runtime: str) -> None:
     graph = reshape(PICTURE, replace(SCORES, shape=[]))  # as in many published files, the file says nothing
     graph.tensors[2] = replace(graph.tensors[2], shape=[2], constant=np.array([1, 4], np.int32))
-    assert Interpreter(graph.write(path), threads=1).outputs[0].shape == (1, 4)
+    assert load(graph.write(path), runtime).outputs[0].shape == (1, 4)
 
 
-def test_an_open_batch_is_taken_as_one(path: Path) -> None:
+def test_an_open_batch_is_taken_as_one(path: Path, runtime: str) -> None:
     graph = reshape(replace(PICTURE, signature=[-1, 2, 2, 1]), replace(SCORES, signature=[-1, 4]))
-    assert Interpreter(graph.write(path), threads=1).input.shape == (1, 2, 2, 1)
+    assert load(graph.write(path), runtime).input.shape == (1, 2, 2, 1)
 
 
-def test_fault_29_dynamic_input_shape(path: Path) -> None:
+def test_fault_29_dynamic_input_shape(path: Path, runtime: str) -> None:
     graph = reshape(replace(PICTURE, shape=[1, 1, 1, 4], signature=[1, -1, -1, 4]), SCORES)
-    assert "input 'picture' has no fixed shape: [1, -1, -1, 4]; convert" in refusal(graph.write(path))
+    assert "input 'picture' has no fixed shape: [1, -1, -1, 4]; convert" in refusal(graph.write(path), runtime)
 
 
-def test_fault_29_an_output_whose_shape_depends_on_the_values(path: Path) -> None:
+def test_fault_29_an_output_whose_shape_depends_on_the_values(path: Path, runtime: str) -> None:
     found = Tensor("found", [1, 2], "int64", signature=[-1, 2])
-    interpreter = Interpreter(Graph([FLOATS, found], [0], [1], [Operator("WHERE", [0], [1])]).write(path), threads=1)
+    interpreter = load(Graph([FLOATS, found], [0], [1], [Operator("WHERE", [0], [1])]).write(path), runtime)
     interpreter.set_input(np.ones((1, 4), np.float32))
     interpreter.invoke()
     with pytest.raises(RuntimeError, match=r"output 'found' came as \[4, 2\], not \[1, 2\]; convert the model"):
         interpreter.read_outputs()
 
 
-def test_fault_29_no_output(path: Path) -> None:
+def test_fault_29_no_output(path: Path, runtime: str) -> None:
     graph = reshape(PICTURE, SCORES)
     graph.outputs = []
-    assert "has no output; convert it again" in refusal(graph.write(path))
+    assert "has no output; convert it again" in refusal(graph.write(path), runtime)
 
 
-def test_fault_29_an_output_that_nothing_writes(path: Path) -> None:
-    interpreter = Interpreter(Graph([FLOATS, replace(FLOATS, name="out")], [0], [1], []).write(path), threads=1)
+def test_fault_29_an_output_that_nothing_writes(path: Path, runtime: str) -> None:
+    interpreter = load(Graph([FLOATS, replace(FLOATS, name="out")], [0], [1], []).write(path), runtime)
     with pytest.raises(RuntimeError, match="an output cannot be read"):
         interpreter.read_outputs()
 
 
-def test_more_than_one_input(path: Path) -> None:
+def test_more_than_one_input(path: Path, runtime: str) -> None:
     graph = Graph([FLOATS, replace(FLOATS, name="other"), replace(FLOATS, name="out")], [0, 1], [2])
     graph.operators = [Operator("MINIMUM", [0, 1], [2])]
-    assert "has 2 inputs ('floats', 'other'); expected 1, a picture" in refusal(graph.write(path))
+    assert "has 2 inputs ('floats', 'other'); expected 1, a picture" in refusal(graph.write(path), runtime)
 
 
-def test_no_input(path: Path) -> None:
+def test_no_input(path: Path, runtime: str) -> None:
     graph = single("ABS")
     graph.inputs = []
-    assert "has 0 inputs" in refusal(graph.write(path))
+    assert "has 0 inputs" in refusal(graph.write(path), runtime)
 
 
-def test_an_unknown_custom_operator_is_named(path: Path) -> None:
-    text = refusal(single("MyFancyOp").write(path))
+def test_an_unknown_custom_operator_is_named(path: Path, runtime: str) -> None:
+    text = refusal(single("MyFancyOp").write(path), runtime)
     assert "needs the custom operator 'MyFancyOp'" in text
     assert "convert the model with built-in operators only" in text
 
 
-def test_an_operator_of_tensorflow_itself_is_named(path: Path) -> None:
-    assert "needs TensorFlow's own operator 'Erf'; convert" in refusal(single("FlexErf").write(path))
+def test_an_operator_of_tensorflow_itself_is_named(path: Path, runtime: str) -> None:
+    assert "needs TensorFlow's own operator 'Erf'; convert" in refusal(single("FlexErf").write(path), runtime)
 
 
-def test_fault_27_a_file_compiled_for_the_edge_tpu(path: Path) -> None:
-    text = refusal(single("edgetpu-custom-op").write(path))
+def test_fault_27_a_file_compiled_for_the_edge_tpu(path: Path, runtime: str) -> None:
+    text = refusal(single("edgetpu-custom-op").write(path), runtime)
     assert "is compiled for the Edge TPU; give files.cpu the model that it was compiled from" in text
     assert "unresolved" not in text
 
 
 @pytest.mark.assets
 @pytest.mark.parametrize("name", ["mobilenet_v1_0.25_128_quant_edgetpu", "yolov8n_full_integer_quant_edgetpu"])
-def test_fault_27_real_files_compiled_for_the_edge_tpu(assets: Path, name: str) -> None:
+def test_fault_27_real_files_compiled_for_the_edge_tpu(assets: Path, name: str, runtime: str) -> None:
     with pytest.raises(ModelError, match=f"{name}.tflite is compiled for the Edge TPU; give files.cpu"):
-        Interpreter(assets / "models" / f"{name}.tflite", threads=1)
+        load(assets / "models" / f"{name}.tflite", runtime)
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan")])
-def test_a_scale_that_is_no_scale(path: Path, scale: float) -> None:
+def test_a_scale_that_is_no_scale(path: Path, scale: float, runtime: str) -> None:
     graph = reshape(replace(PICTURE, quantization=(scale, 0)), SCORES)
-    assert "a scale is a positive number" in refusal(graph.write(path))
+    assert "a scale is a positive number" in refusal(graph.write(path), runtime)
 
 
 @pytest.mark.parametrize("content", [b"", b"TFL3", b"PK\x03\x04PK\x03\x04", b"<html><body>404</body></html>"])
-def test_fault_26_no_tflite_model_at_all(path: Path, content: bytes) -> None:
+def test_fault_26_no_tflite_model_at_all(path: Path, content: bytes, runtime: str) -> None:
     path.write_bytes(content)
-    assert "is not a TFLite model: bytes 4 to 8 are" in refusal(path)
+    assert "is not a TFLite model: bytes 4 to 8 are" in refusal(path, runtime)
 
 
-def test_fault_25_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_fault_25_a_file_that_is_not_there(tmp_path: Path, runtime: str) -> None:
     with pytest.raises(ModelError, match="cannot be read: No such file or directory"):
-        Interpreter(tmp_path / "gone.tflite", threads=1)
+        load(tmp_path / "gone.tflite", runtime)
     with pytest.raises(ModelError, match="cannot be read: Is a directory"):
-        Interpreter(tmp_path, threads=1)
+        load(tmp_path, runtime)
 
 
 # Row 26: damaged files. A parser or a kernel may crash on them, so they are loaded by a child, which answers one line
@@ -166,14 +179,14 @@ def test_fault_25_a_file_that_is_not_there(tmp_path: Path) -> None:
 CHILD = """
 import os, resource, sys
 from pathlib import Path
-from visiond.engine.interpreter import Interpreter
+from visiond.engine.interpreter import open_interpreter
 from visiond.errors import ModelError
 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the runtime talks to stderr
 resource.setrlimit(resource.RLIMIT_AS, (1 << 31, 1 << 31))  # a flipped bit in a shape asks for gigabytes
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 for line in sys.stdin:
     try:
-        interpreter = Interpreter(Path(line.strip()), threads=1)
+        interpreter = open_interpreter(Path(line.strip()), threads=1)
         interpreter.invoke()
         interpreter.read_outputs()
         print("loaded", flush=True)

@@ -13,7 +13,7 @@ from ai_edge_litert.interpreter import Interpreter as LiteRt
 from known_pictures import COCO_SSD, MOBILENET_V2, QUANTUM
 from visiond.detection import Box, Classification, Detection
 from visiond.engine.decode.decoder import DecodeSettings, make_decoder
-from visiond.engine.interpreter import Interpreter
+from visiond.engine.interpreter import open_interpreter
 from visiond.engine.preprocess import Preprocessor
 from visiond.errors import ModelError
 from visiond.modelkit.labels import parse_labels
@@ -26,7 +26,7 @@ class Engine:
     """The stages put together as the worker does, without its process."""
 
     def __init__(self, model: Path, labels: Path, offset: int, decoder: str, mean: float, min_score: float) -> None:
-        self.interpreter = Interpreter(model, threads=1)
+        self.interpreter = open_interpreter(model, threads=1)
         _, height, width, _ = self.interpreter.input.shape
         recipe = InputRecipe(mean=(mean,) * 3, std=(mean,) * 3)
         settings = DecodeSettings(parse_labels(labels.read_bytes(), offset), min_score, 100, (width, height))

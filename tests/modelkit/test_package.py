@@ -122,6 +122,90 @@ def test_a_package_for_the_edge_tpu_alone_is_read_and_says_so_when_the_cpu_is_as
         package.file("cpu")
 
 
+CPU_LINE = f"  cpu:     {{path: detect.tflite, sha256: {SHA256}}}\n"
+TPU_LINE = "  edgetpu: {path: detect_edgetpu.tflite}\n"
+ONNX_LINE = "  onnx: {path: detect.onnx}\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "runtime", "expected"),
+    [
+        (CPU_LINE, "auto", "cpu"),
+        (CPU_LINE + TPU_LINE, "litert", "cpu"),
+        (CPU_LINE + ONNX_LINE, "auto", "cpu"),
+        (CPU_LINE + ONNX_LINE, "onnx", "onnx"),
+        (TPU_LINE + ONNX_LINE, "auto", "onnx"),
+        (TPU_LINE + ONNX_LINE, "tflite-runtime", None),
+        (CPU_LINE, "onnx", None),
+        (TPU_LINE, "auto", None),
+    ],
+)
+def test_which_file_the_cpu_runs(write: Write, lines: str, runtime: str, expected: str | None) -> None:
+    package = load_package(write((CPU_LINE + TPU_LINE, lines)))
+    assert package.cpu_file(runtime) == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "accelerator", "runtime", "expected"),
+    [
+        (CPU_LINE + TPU_LINE, "prefer", "auto", None),
+        (CPU_LINE + TPU_LINE, "required", "auto", None),
+        (CPU_LINE + TPU_LINE, "never", "auto", None),
+        (CPU_LINE, "prefer", "auto", None),  # it runs on the CPU, and status says so
+        (CPU_LINE, "never", "auto", None),
+        (TPU_LINE, "required", "auto", None),
+        (TPU_LINE + ONNX_LINE, "prefer", "auto", None),
+        (ONNX_LINE, "never", "onnx", None),
+        (
+            CPU_LINE,
+            "required",
+            "auto",
+            "3:1: files.edgetpu: is not given, and accelerator: required needs it; add the file of edgetpu_compiler, "
+            "or give prefer",
+        ),
+        (
+            TPU_LINE,
+            "prefer",
+            "auto",
+            "3:1: files.cpu: is not given, and accelerator: prefer runs it when the Edge TPU fails; add the model that "
+            "files.edgetpu was compiled from, or give accelerator: required",
+        ),
+        (
+            TPU_LINE,
+            "never",
+            "auto",
+            "3:1: files.cpu: is not given, and accelerator: never with runtime: auto needs it; add the file",
+        ),
+        (
+            CPU_LINE,
+            "never",
+            "onnx",
+            "3:1: files.onnx: is not given, and accelerator: never with runtime: onnx needs it; add the file",
+        ),
+        (
+            ONNX_LINE,
+            "never",
+            "litert",
+            "3:1: files.cpu: is not given, and accelerator: never with runtime: litert needs it; add the file",
+        ),
+    ],
+)
+def test_a_file_that_the_policy_needs_is_named_at_the_start(
+    write: Write, lines: str, accelerator: str, runtime: str, expected: str | None
+) -> None:
+    folder = write((CPU_LINE + TPU_LINE, lines))
+    missing = load_package(folder).missing_files(accelerator, runtime)
+    assert missing == (None if expected is None else f"{folder / 'model.yaml'}:{expected}")
+
+
+def test_fault_25_both_twins_are_checked_at_the_start_whatever_the_policy(write: Write) -> None:
+    folder = write()
+    (folder / "detect_edgetpu.tflite").write_bytes(b"")
+    assert problems(folder) == [
+        f"5:19: files.edgetpu.path: {folder}/detect_edgetpu.tflite is empty; copy the file again"
+    ]
+
+
 def test_every_error_at_once_each_at_its_place(write: Write) -> None:
     folder = write(
         ("task: detection", "task: detect"),

@@ -49,3 +49,13 @@ def test_its_numbers_are_those_of_the_program(root: Path) -> None:
     assert f"unread for {limits.stall_s:g} s is closed" in text
     assert f"More than {limits.requests_per_s:g} requests a second ({limits.requests_burst} at once)" in text
     assert f"finished {limits.line_s:g} s after its first byte" in text
+
+
+def test_every_field_and_state_of_engines_and_edge_tpus_is_explained(root: Path) -> None:
+    text = (root / "docs" / "protocol.md").read_text()
+    engine = SCHEMA["$defs"]["status"]["properties"]["engines"]["additionalProperties"]
+    for part in (engine, SCHEMA["$defs"]["worker"], SCHEMA["$defs"]["edgetpu"]):
+        for name, field in part["properties"].items():
+            assert f"`{name}`" in text, name
+            for state in field.get("enum", []) if name == "state" else []:
+                assert f"`{state}`" in text, state

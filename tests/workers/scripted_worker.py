@@ -14,7 +14,8 @@ behaviour = sys.argv[1].rsplit(" ", 1)[-1]
 first = from_json(channel.receive()[0])
 channel.send(to_json(CameraReport("streaming", reason=getattr(first, "source", None))))
 if behaviour == "aborts":
-    print("F usb_driver.cc:857] transfer on tag 2 failed: secret", file=sys.stderr, flush=True)
+    words = os.environ.get("SCRIPTED_WORKER_WORDS", "F usb_driver.cc:857] transfer on tag 2 failed: secret")
+    print(words, file=sys.stderr, flush=True)
     os.abort()
 elif behaviour == "exits":
     sys.exit(3)
@@ -26,6 +27,11 @@ elif behaviour == "lies":
 elif behaviour == "hangs":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     while True:
+        time.sleep(60)
+elif behaviour == "lingers":
+    try:
+        channel.receive()
+    except ChannelClosed:
         time.sleep(60)
 try:
     while True:

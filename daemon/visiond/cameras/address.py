@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, unquote_plus
 NETWORK: Final = ("rtsp", "rtsps", "http", "https")
 LIVE: Final = ("v4l2", "csi", *NETWORK)
 PATHS: Final = ("file", "images")
-SCENES: Final = ("shapes",)
+SCENES: Final = ("shapes", "still")
 FORMS: Final = {
     "v4l2": "v4l2:/dev/v4l/by-id/NAME",
     "csi": "csi:0",

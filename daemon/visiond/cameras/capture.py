@@ -71,6 +71,7 @@ class Capture:
 
     def _play(self, camera: Camera) -> None:
         while True:
+            self._outlet.prefetch(camera)
             if self._waits_for_engine:
                 self._outlet.wait_until_taken(self._reporter.tick)
             captured_ns = camera.grab()

@@ -51,6 +51,9 @@ class CsiCamera:
             request.release()
         return _monotonic(stamp_ns)
 
+    def prefetch(self, destination: Pixels | None) -> None:
+        """Nothing is known of a frame before it comes."""
+
     def retrieve(self, destination: Pixels | None = None) -> Pixels | None:
         """Return the grabbed frame; `destination` is left alone, for it is copied already."""
         del destination

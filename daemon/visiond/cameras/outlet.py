@@ -38,6 +38,10 @@ class FrameOutlet:
         self._shape: tuple[int, ...] | None = None  # as the camera gave the last frame
         self._unturned: Pixels | None = None
 
+    def prefetch(self, camera: Camera) -> None:
+        """Let `camera` write what it knows of its next frame already."""
+        camera.prefetch(self._destination())
+
     def publish(self, camera: Camera, captured_ns: int) -> tuple[int, int] | None:
         """Publish the frame that `camera` has grabbed; return its (width, height), or None where it was broken.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy as np
+
 from visiond.cameras.pacing import Pacer
 from visiond.cameras.source import Pixels
 from visiond.errors import CameraError
@@ -42,16 +44,22 @@ class Player:
         """What the frames are decoded from."""
         return self._format_now()
 
-    def grab(self) -> int | None:
-        """Wait until the next frame is due; it has been decoded before."""
+    def prefetch(self, destination: Pixels | None) -> None:
+        """Wait for the next frame's decoding, and copy it to where it is wanted."""
         self._frame = self._next.result()
         if self._frame is None:
-            return None
+            return
         self._next = self._decode_ahead()
-        return self._pacer.wait()
+        if destination is not None and destination.shape == self._frame.shape:
+            np.copyto(destination, self._frame)
+            self._frame = destination
+
+    def grab(self) -> int | None:
+        """Wait until the frame is due."""
+        return None if self._frame is None else self._pacer.wait()
 
     def retrieve(self, destination: Pixels | None = None) -> Pixels | None:
-        """Return the frame as it was decoded; `destination` is left alone, for it is elsewhere already."""
+        """Return the frame, which is where `prefetch` has put it."""
         del destination
         return self._frame
 

@@ -43,7 +43,7 @@ class RemoteCamera:
         self.paced_by_engine = settings.fps == 0
         self._settings = settings
         self._source = source
-        self._offer = RingOffer(settings.name, max_age_ms)
+        self._offer = RingOffer(settings.name, max_age_ms=max_age_ms)
         self._on_ring = on_ring
         self._on_change = on_change
         self._ring_fds: tuple[int, int, int] | None = None

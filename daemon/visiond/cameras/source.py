@@ -25,11 +25,17 @@ class Camera(Protocol):
     def skipped(self) -> Mapping[str, int]:
         """What never became a frame, counted by reason, since it was opened."""
 
+    def prefetch(self, destination: Pixels | None) -> None:
+        """Called before each `grab`: what is known of the next frame already may be written into `destination` now.
+
+        Then only the moment is waited for, and the frame goes out at once; a live camera knows nothing yet.
+        """
+
     def grab(self) -> int | None:
         """Wait for the next frame and return its `captured_ns` (CLOCK_MONOTONIC); None at the end of the source."""
 
     def retrieve(self, destination: Pixels | None = None) -> Pixels | None:
-        """Return the grabbed frame, written into `destination` where its shape fits.
+        """Return the grabbed frame, written into `destination`, the one that `prefetch` got, where its shape fits.
 
         A frame that is not retrieved costs little. None: it is broken, and counted in `skipped`.
         """

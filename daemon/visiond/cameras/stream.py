@@ -121,6 +121,9 @@ class VideoStream:
             self._last_ns = newest(self._grab_next, self._last_ns)
         return self._last_ns
 
+    def prefetch(self, destination: Pixels | None) -> None:
+        """Nothing is known of a frame before it comes."""
+
     def retrieve(self, destination: Pixels | None = None) -> Pixels | None:
         """Return the grabbed frame in the size that was asked."""
         ok, frame = self._capture.retrieve(destination if self._size is None else None)
@@ -168,6 +171,9 @@ class PictureStream:
             captured_ns, self._packet = self._newest
             self._newest = None
         return captured_ns
+
+    def prefetch(self, destination: Pixels | None) -> None:
+        """Nothing is known of a frame before it comes."""
 
     def retrieve(self, destination: Pixels | None = None) -> Pixels | None:
         """Decode the grabbed picture."""

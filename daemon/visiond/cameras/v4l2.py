@@ -51,6 +51,9 @@ class V4L2Camera:
         self._last_ns = newest(self._grab_next, self._last_ns)
         return self._last_ns
 
+    def prefetch(self, destination: Pixels | None) -> None:
+        """Nothing is known of a frame before it comes."""
+
     def retrieve(self, destination: Pixels | None = None) -> Pixels | None:
         """Return the grabbed frame as BGR."""
         ok, frame = self._capture.retrieve(destination)

@@ -1,16 +1,17 @@
-"""One frame through the model, and the next one made ready meanwhile.
+"""One frame through its model, the next one made ready and the last one decoded meanwhile.
 
 One thread invokes, always the same one: its caches stay warm. While it is in an invoke (which releases the GIL) a
 second thread prepares the next frame in a staging buffer, late enough that it is the newest one when its turn comes.
-When the interpreter is idle, the invoking thread takes the frame itself and prepares it straight in the input tensor,
-so that nothing is handed over while it is hurried.
+When a next frame is ready as an invoke ends, its own goes first and the second thread decodes what the last one gave:
+the accelerator does not wait for Python. When the interpreter is idle, the invoking thread does all of it itself, so
+that nothing is handed over while a single frame is hurried.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,16 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visiond.detection import Result, Stages
-from visiond.engine.decode.decoder import Decoder, InvalidOutput
+from visiond.engine.decode.decoder import InvalidOutput
 from visiond.engine.geometry import Geometry
 from visiond.engine.inbox import Inbox, Taken
-from visiond.engine.interpreter import Interpreter
-from visiond.engine.preprocess import Preprocessor
+from visiond.engine.loaded import LoadedModel
+from visiond.engine.turns import Turns, turns_per_round
+from visiond.errors import VisiondError
 from visiond.frames import FrameHeader
 from visiond.messages import FrameDropped
 
-_SMOOTHING: Final = 0.2  # weight of the last frame in the running means
+MAX_FAILED_INVOKES: Final = 3  # in a row; a new process may do better than this one
 _MARGIN_NS: Final = 2_000_000  # by which the next frame is ready before its turn
+
+
+class InvokesFail(VisiondError):
+    """Several invokes in a row have failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,123 +41,202 @@ class _Prepared:
     """A frame that is ready to be invoked; `staged` when it lies in the staging buffer and not in the tensor."""
 
     camera: str
+    model: LoadedModel
     header: FrameHeader
     geometry: Geometry
     staged: bool
     preprocess_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Invoked:
+    """What an invoke gave for a frame: copies of the outputs, or the runtime's `error`."""
+
+    frame: _Prepared
+    swapped: bool
+    began_ns: int
+    ended_ns: int
+    outputs: list[NDArray[Any]]
+    error: str | None
+
+
 class Pipeline:
-    """Everything between the inbox and `report`, which gets each frame's Result or FrameDropped."""
+    """Everything between the inbox and `report`, which gets each frame's Result or FrameDropped, from either thread."""
 
     def __init__(
         self,
         inbox: Inbox,
-        preprocessor: Preprocessor,
-        interpreter: Interpreter,
-        decoder: Decoder,
-        task: str,
-        engine: str,
-        invoke_ns: float,
+        turns: Turns,
+        models: Mapping[str, LoadedModel],
         report: Callable[[Result | FrameDropped], None],
     ) -> None:
-        """`task` is the package's; `engine` goes into each Result; `invoke_ns` is what an invoke takes, as measured."""
+        """`models` by name, as the rings of the inbox name them; `turns` is the inbox's own."""
         self._inbox = inbox
-        self._preprocessor = preprocessor
-        self._interpreter = interpreter
-        self._decoder = decoder
-        self._task = task
-        self._engine = engine
+        self._turns = turns
+        self._models = models
         self._report = report
-        self._staging = np.empty(interpreter.input.shape, interpreter.input.dtype)
-        self._busy = False  # the interpreter has a frame
-        self._began_ns = 0
-        self._invoke_ns = invoke_ns  # running means
-        self._prepare_ns = 0.0
+        self._last: LoadedModel | None = None  # that was invoked
+        self._failed = 0  # invokes in a row
+        self._running = False  # an invoke is under way
+        self._due_ns = 0.0  # when it will end, by the running means
+        self._undecoded: _Invoked | None = None
+        self._decoded = threading.Event()  # the second thread has reported what it was given: results keep their order
+        self._decoded.set()
         self._ahead: _Prepared | None = None
         self._looking = False  # the second thread has the inbox, from `_look` to `_looked`
         self._look = threading.Semaphore(0)
         self._looked = threading.Semaphore(0)
 
     def run(self) -> None:
-        """Serve until the inbox raises ChannelClosed."""
-        threading.Thread(target=self._prepare_ahead, name="ahead", daemon=True).start()
+        """Serve until the inbox raises ChannelClosed; raises InvokesFail."""
+        threading.Thread(target=self._beside, name="beside", daemon=True).start()
+        frame: _Prepared | None = None
         while True:
-            frame = self._next_frame()
-            if frame is not None:
-                self._busy = self._looking = True
-                self._look.release()
-                self._report(self._infer(frame))
+            if frame is None:
+                frame = self._wait_for_frame()
+            invoked = self._invoke(frame)
+            frame = self._prepared_ahead(invoked)
 
-    def _next_frame(self) -> _Prepared | None:
-        """Return what was prepared ahead, else wait for a frame and prepare it; None where one was too old."""
+    # the invoking thread
+
+    def _wait_for_frame(self) -> _Prepared:
+        while True:
+            while (taken := self._inbox.take()) is None:
+                self._inbox.wait(None)
+            frame = self._prepare(taken, self._models[taken.model].interpreter.input_view())
+            if frame is not None:
+                return frame
+
+    def _invoke(self, frame: _Prepared) -> _Invoked:
+        model, swapped = frame.model, self._last is not None and self._last is not frame.model
+        self._last = model
+        if frame.staged:
+            model.interpreter.set_input(model.staging)
+        outputs, error = [], None
+        began_ns = time.monotonic_ns()
+        self._due_ns = began_ns + model.expected_ns(swapped)
+        self._running = self._looking = True
+        self._look.release()
+        try:
+            model.interpreter.invoke()
+            ended_ns = time.monotonic_ns()
+            outputs = model.interpreter.read_outputs()
+        except RuntimeError as failure:
+            ended_ns, error = time.monotonic_ns(), str(failure)
+        self._running = False
+        return _Invoked(frame, swapped, began_ns, ended_ns, outputs, error)
+
+    def _prepared_ahead(self, invoked: _Invoked) -> _Prepared | None:
+        """See to what an invoke gave; return the next frame if the second thread has one ready."""
+        self._count(invoked)
+        if self._looked.acquire(blocking=False):  # it is ready, or it was too old: go on with it, decode beside it
+            self._looking = False
+            ahead, self._ahead = self._ahead, None
+            if ahead is not None:
+                self._undecoded = invoked
+                self._decoded.clear()
+                return ahead
+        self._decoded.wait()
+        self._finish(invoked)
         if self._looking:
-            self._busy = self._looking = False
+            self._looking = False
             self._inbox.wake()
             self._looked.acquire()
             ahead, self._ahead = self._ahead, None
-            if ahead is not None:
-                return ahead
-        while (taken := self._inbox.take()) is None:
-            self._inbox.wait(None)
-        return self._prepare(taken, self._interpreter.input_view())
+            return ahead
+        return None
 
-    def _prepare_ahead(self) -> None:
-        """The second thread: at each invoke prepare the next frame, until there is one or the interpreter is idle."""
+    def _count(self, invoked: _Invoked) -> None:
+        if invoked.error is None:
+            self._failed = 0
+            invoked.frame.model.count_invoke(invoked.ended_ns - invoked.began_ns, invoked.swapped)
+            if len(self._models) > 1:
+                self._turns.turns_per_round = self._turns_per_round()
+            return
+        self._failed += 1
+        if self._failed == MAX_FAILED_INVOKES:
+            self._decoded.wait()
+            self._finish(invoked)
+            raise InvokesFail(f"{MAX_FAILED_INVOKES} invokes in a row have failed: {invoked.error}")
+
+    def _turns_per_round(self) -> int:
+        served = [self._models[model] for _, model in self._inbox.cameras]
+        names = {model.name for model in served}
+        if len(names) < 2:
+            return 1
+        swaps_ns = sum(self._models[name].swap_ns for name in names)
+        return turns_per_round(swaps_ns, sum(model.invoke_ns for model in served))
+
+    # the second thread
+
+    def _beside(self) -> None:
+        """At each invoke decode the last one's outputs, then prepare the next frame if one comes before its end."""
         while True:
             self._look.acquire()
-            while self._busy and self._ahead is None:
+            undecoded, self._undecoded = self._undecoded, None
+            if undecoded is not None:
+                self._finish(undecoded)
+                self._decoded.set()
+            while self._looking and self._ahead is None:
                 wait_s = self._until_turn_s()
                 taken = self._inbox.take() if wait_s == 0.0 else None
                 if taken is None:
                     self._inbox.wait(wait_s or None)
                 else:
-                    self._ahead = self._prepare(taken, self._staging)
+                    self._ahead = self._prepare(taken, self._models[taken.model].staging)
             self._looked.release()
 
     def _until_turn_s(self) -> float:
         """How long the running invoke still takes, less what the next frame's preparation will."""
-        due_ns = self._began_ns + self._invoke_ns - self._prepare_ns - _MARGIN_NS
-        return max(0.0, (due_ns - time.monotonic_ns()) / 1e9)
+        if not self._running:
+            return 0.0
+        prepare_ns = max(model.prepare_ns for model in self._models.values())
+        return max(0.0, (self._due_ns - prepare_ns - _MARGIN_NS - time.monotonic_ns()) / 1e9)
+
+    # either thread
 
     def _prepare(self, taken: Taken, destination: NDArray[Any]) -> _Prepared | None:
         """Turn the pixels into the input tensor's values; None for a frame that is too old."""
-        header = taken.frame.header
+        header, model = taken.frame.header, self._models[taken.model]
         try:
             if taken.expired:
-                self._report(FrameDropped(taken.camera, header.frame, "expired"))
+                self._tell(FrameDropped(taken.camera, header.frame, "expired"))
                 return None
             began_ns = time.monotonic_ns()
             pixels = np.frombuffer(taken.frame.pixels, np.uint8).reshape(header.height, header.width, 3)
-            geometry = self._preprocessor.write(pixels, destination)
+            geometry = model.preprocessor.write(pixels, destination)
             del pixels  # a slot cannot be released while an array looks at it
         finally:
             self._inbox.release(taken)
         preprocess_ns = time.monotonic_ns() - began_ns
-        self._prepare_ns += _SMOOTHING * (preprocess_ns - self._prepare_ns)
-        return _Prepared(taken.camera, header, geometry, destination is self._staging, preprocess_ns)
+        model.count_prepare(preprocess_ns)
+        return _Prepared(taken.camera, model, header, geometry, destination is model.staging, preprocess_ns)
 
-    def _infer(self, frame: _Prepared) -> Result | FrameDropped:
+    def _finish(self, invoked: _Invoked) -> None:
+        """Decode, and report."""
+        frame, model = invoked.frame, invoked.frame.model
         camera, header = frame.camera, frame.header
-        self._began_ns = began_ns = time.monotonic_ns()
+        if invoked.error is not None:
+            self._tell(FrameDropped(camera, header.frame, "invoke_error", invoked.error))
+            return
+        began_ns = time.monotonic_ns()
         try:
-            if frame.staged:
-                self._interpreter.set_input(self._staging)
-            self._interpreter.invoke()
-            outputs = self._interpreter.read_outputs()
-        except RuntimeError as error:
-            return FrameDropped(camera, header.frame, "invoke_error", str(error))
-        invoked_ns = time.monotonic_ns()
-        self._invoke_ns += _SMOOTHING * (invoked_ns - began_ns - self._invoke_ns)
-        try:
-            found = self._decoder(outputs, frame.geometry)
+            found = model.decoder(invoked.outputs, frame.geometry)
         except InvalidOutput as error:
-            return FrameDropped(camera, header.frame, "invalid_output", str(error))
+            self._tell(FrameDropped(camera, header.frame, "invalid_output", str(error)))
+            return
         stages = Stages(
-            wait=(began_ns - header.captured_ns - frame.preprocess_ns) / 1e6,
+            wait=(invoked.began_ns - header.captured_ns - frame.preprocess_ns) / 1e6,
             preprocess=frame.preprocess_ns / 1e6,
-            invoke=(invoked_ns - began_ns) / 1e6,
-            decode=(time.monotonic_ns() - invoked_ns) / 1e6,
+            invoke=(invoked.ended_ns - invoked.began_ns) / 1e6,
+            decode=(time.monotonic_ns() - began_ns) / 1e6,
         )
-        objects, classes = (None, found) if self._task == "classification" else (found, None)
-        return Result(camera, header.frame, header.captured_ns, self._engine, stages, objects, classes)  # type: ignore[arg-type]
+        objects, classes = (None, found) if model.task == "classification" else (found, None)
+        engine = model.interpreter.engine
+        self._tell(
+            Result(camera, header.frame, header.captured_ns, engine, stages, objects, classes, invoked.swapped)  # type: ignore[arg-type]
+        )
+
+    def _tell(self, outcome: Result | FrameDropped) -> None:
+        self._report(outcome)
+        self._inbox.answered(outcome.camera)

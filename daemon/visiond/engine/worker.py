@@ -1,6 +1,6 @@
-"""The engine worker: one model, one interpreter, the frames of every camera that feeds it.
+"""The engine worker: one model on the CPU, or all the models of one Edge TPU; the frames of the cameras that feed them.
 
-load → prove the golden examples → then, until the parent hangs up (pipeline.py):
+lock the stick → load each model → prove its golden examples → then, until the parent hangs up (pipeline.py):
 newest frame (inbox.py) → preprocess → invoke → dequantize and decode → Result to the parent.
 """
 
@@ -11,6 +11,7 @@ import statistics
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -18,63 +19,77 @@ import cv2
 
 from visiond import lifeline
 from visiond.channel import Channel, ChannelClosed
-from visiond.detection import Result
+from visiond.edgetpu.delegate_options import delegate_options
+from visiond.edgetpu.library import find_library, library_problem, usb_ports
+from visiond.edgetpu.stick_lock import StickLock, opening_turn
 from visiond.engine.decode.decoder import DecodeSettings, make_decoder
+from visiond.engine.edgetpu import NO_LIBRARY, DelegateFailed, DelegateOrder
 from visiond.engine.golden import prove
 from visiond.engine.inbox import Inbox
-from visiond.engine.interpreter import Interpreter
-from visiond.engine.pipeline import Pipeline
+from visiond.engine.interpreter import Interpreter, open_interpreter
+from visiond.engine.loaded import LoadedModel
+from visiond.engine.pipeline import InvokesFail, Pipeline
 from visiond.engine.preprocess import Preprocessor
-from visiond.errors import VisiondError
-from visiond.messages import EngineReady, Fault, FrameDropped, LoadModel, from_json, to_json
+from visiond.engine.turns import Turns
+from visiond.errors import ModelError, VisiondError
+from visiond.messages import (
+    EngineReady,
+    EngineStage,
+    Fault,
+    LoadModel,
+    Message,
+    ModelReady,
+    StartEngine,
+    StickOrder,
+    from_json,
+    to_json,
+)
 from visiond.modelkit.package import load_package
 
 _WARM_INVOKES: Final = 3
+_OPENING_PATIENCE_S: Final = 10.0  # for another worker's stick: re-enumeration takes 2 to 3 s
+# A thread that asks for the GIL gets it after so long at the latest (CPython's default is 5 ms): the invoking thread
+# must not wait behind the one that decodes.
+_SWITCH_INTERVAL_S: Final = 0.0002
 
 
 def main() -> None:
-    """Serve the model that the first message names, until the parent closes the channel."""
+    """Serve the models that the first message names, until the parent closes the channel."""
     channel = lifeline.attach()
     threading.excepthook = _end_with_traceback
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     cv2.setNumThreads(1)  # the invoke has the cores; a resize of this size gains nothing from a second one
     try:
-        load = from_json(channel.receive()[0])
-        if not isinstance(load, LoadModel):
-            raise TypeError(f"the first message must be LoadModel, not {type(load).__name__}")
+        order = from_json(channel.receive()[0])
+        if not isinstance(order, StartEngine):
+            raise TypeError(f"the first message must be StartEngine, not {type(order).__name__}")
         try:
-            pipeline = start(channel, load)
+            lock = _claim(order.stick)  # noqa: F841 - kept until the process ends
+            start(channel, order).run()
         except VisiondError as error:
-            tell(channel, Fault(str(error), permanent=True))
-            return
-        pipeline.run()
+            tell(channel, Fault(str(error), permanent=isinstance(error, ModelError)))
     except ChannelClosed:
         os._exit(0)  # the other thread may be in an invoke that never returns
 
 
-def start(channel: Channel, load: LoadModel) -> Pipeline:
-    """Load the model, run its golden examples, tell the parent that it is ready. Raises VisiondError in words."""
-    package = load_package(Path(load.package))
-    interpreter = Interpreter(package.file(load.file), load.threads)
-    preprocessor = Preprocessor(package.input, interpreter.input)
-    golden = prove(package, interpreter, preprocessor)
-    invoke_ns = _measure_invoke(interpreter)
-    _, height, width, _ = interpreter.input.shape
-    settings = DecodeSettings(package.load_labels(), load.min_score, load.max_objects, (width, height))
-    decoder = make_decoder(package.output, interpreter.outputs, settings)
-    tell(channel, EngineReady(load.file, interpreter.runtime, (width, height), invoke_ns / 1e6, golden))
-    return Pipeline(
-        Inbox(channel),
-        preprocessor,
-        interpreter,
-        decoder,
-        task=package.task,
-        engine=load.file,
-        invoke_ns=invoke_ns,
-        report=lambda outcome: tell(channel, outcome),
-    )
+def start(channel: Channel, order: StartEngine) -> Pipeline:
+    """Load the models, run their golden examples, tell the parent that they are ready. Raises VisiondError in words."""
+    delegate = None
+    models, reports = {}, []
+    with ExitStack() as opening:
+        if order.stick is not None:
+            opening.enter_context(opening_turn(_OPENING_PATIENCE_S, Path(order.stick.sysfs)))
+            delegate = _delegate_order(order.stick)
+        for load in order.models:
+            models[load.name], report = _load(channel, load, order, delegate)
+            reports.append(report)
+            opening.close()  # the stick is open: the next worker may open its own
+    tell(channel, EngineReady(tuple(reports)))
+    turns = Turns()
+    return Pipeline(Inbox(channel, turns), turns, models, lambda outcome: tell(channel, outcome))
 
 
-def tell(channel: Channel, message: Result | FrameDropped | EngineReady | Fault) -> None:
+def tell(channel: Channel, message: Message) -> None:
     """Send to the parent; when it is gone, so is the reason to live."""
     try:
         channel.send(to_json(message))
@@ -82,12 +97,64 @@ def tell(channel: Channel, message: Result | FrameDropped | EngineReady | Fault)
         os._exit(0)  # from whichever thread
 
 
+def _claim(stick: StickOrder | None) -> StickLock | None:
+    """Become the stick's owner: a second opener would crash the first. Raises StickBusy before anything touches it."""
+    return None if stick is None else StickLock.acquire(stick.port, Path(stick.sysfs))
+
+
+def _delegate_order(stick: StickOrder) -> DelegateOrder:
+    """Which delegate to load; loads the library to ask for the number that the stick has for it at this moment."""
+    library = find_library(stick.library) or Path(stick.library)
+    if problem := library_problem(library):
+        raise DelegateFailed(problem, NO_LIBRARY)
+    ports = usb_ports(library)
+    index = ports.index(stick.port) if stick.port in ports else stick.index
+    return DelegateOrder(str(library), delegate_options(index, stick.performance, stick.usb))
+
+
+def _load(
+    channel: Channel, load: LoadModel, order: StartEngine, delegate: DelegateOrder | None
+) -> tuple[LoadedModel, ModelReady]:
+    """One model, from its file to a first measured invoke."""
+    package = load_package(Path(load.package))
+
+    def about_to(runtime: str, versions: str) -> None:
+        doing = "loading" if order.stick is None else f"opening the Edge TPU {order.stick.device} and loading"
+        tell(channel, EngineStage(f"{doing} {load.name}", runtime, versions))
+
+    interpreter = open_interpreter(
+        package.file(load.file), load.threads, load.runtime, delegate, order.avoid, on_chosen=about_to
+    )
+    preprocessor = Preprocessor(package.input, interpreter.input)
+    tell(channel, EngineStage(f"the first invoke of {load.name}"))
+    golden = prove(package, interpreter, preprocessor)
+    invoke_ns = _measure_invoke(interpreter)
+    _, height, width, _ = interpreter.input.shape
+    settings = DecodeSettings(package.load_labels(), load.min_score, load.max_objects, (width, height))
+    decoder = make_decoder(package.output, interpreter.outputs, settings)
+    report = ModelReady(
+        name=load.name,
+        engine=interpreter.engine,
+        runtime=interpreter.runtime,
+        why=interpreter.why,
+        library=interpreter.library,
+        input_size=(width, height),
+        invoke_ms=invoke_ns / 1e6,
+        golden=golden,
+        remark=interpreter.remark,
+    )
+    return LoadedModel(load.name, package.task, preprocessor, interpreter, decoder, invoke_ns), report
+
+
 def _measure_invoke(interpreter: Interpreter) -> float:
     """Median of a few invokes in nanoseconds; the first one also pays for what the runtime puts off until then."""
     spans_ns = []
     for _ in range(_WARM_INVOKES):
         began_ns = time.monotonic_ns()
-        interpreter.invoke()
+        try:
+            interpreter.invoke()
+        except RuntimeError as error:
+            raise InvokesFail(f"the first invoke has failed: {error}") from error
         spans_ns.append(time.monotonic_ns() - began_ns)
     return float(statistics.median(spans_ns))
 

@@ -39,6 +39,32 @@ class Package(Manifest):
             raise ConfigError(self._document.problem(("files", key), "is not given; add the file for this engine"))
         return self.folder / entry.path
 
+    def cpu_file(self, runtime: str) -> str | None:
+        """Return which of `files` the CPU runs, cpu or onnx, None where there is neither; `runtime`: the configured."""
+        wanted = ("onnx",) if runtime == "onnx" else ("cpu", "onnx") if runtime == "auto" else ("cpu",)
+        return next((key for key in wanted if key in self._entries()), None)
+
+    def missing_files(self, accelerator: str, runtime: str) -> str | None:
+        """Say which file this policy needs and the package has not, and what to do; None where all are there.
+
+        Told at the start, for the moment of the failure is too late to learn that there is no twin.
+        """
+        on_cpu = self.cpu_file(runtime)
+        if accelerator == "required" and self.files.edgetpu is None:
+            text = "is not given, and accelerator: required needs it; add the file of edgetpu_compiler, or give prefer"
+            return self._document.problem(("files", "edgetpu"), text)
+        if accelerator == "required" or on_cpu is not None:
+            return None
+        key = "onnx" if runtime == "onnx" else "cpu"
+        if accelerator == "prefer":
+            text = (
+                "is not given, and accelerator: prefer runs it when the Edge TPU fails; add the model that "
+                "files.edgetpu was compiled from, or give accelerator: required"
+            )
+        else:
+            text = f"is not given, and accelerator: never with runtime: {runtime} needs it; add the file"
+        return self._document.problem(("files", key), text)
+
     def load_labels(self) -> Labels:
         """Read the label file; raises ConfigError, placed at `labels.path`. Without one, no class has a name."""
         try:

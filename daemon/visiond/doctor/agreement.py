@@ -1,0 +1,122 @@
+"""How far the stick's outputs are from those of the CPU's twin, for the same pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from visiond.cameras.pictures import PictureError, read_picture
+from visiond.cameras.scenes import still_scene
+from visiond.detection import Detection
+from visiond.engine.decode.decoder import DecodeSettings, InvalidOutput, make_decoder
+from visiond.engine.interpreter import Interpreter
+from visiond.engine.preprocess import Preprocessor
+from visiond.engine.tensors import TensorInfo
+from visiond.modelkit.package import Package
+
+_MOST_PICTURES: Final = 4
+_SCENES: Final = (1, 2)  # drawn where a package has no golden pictures
+_MIN_SCORE: Final = 0.02
+_CLEAR_SCORE: Final = 0.3  # below it the first of a list is noise, and another first one is no disagreement
+
+Array = Any  # a NumPy array, by its own methods alone: nothing outside the workers imports numpy
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The largest and the mean difference, of quantized outputs in quanta, of others as they are.
+
+    None where there is no such output, or none that can be compared. `top_iou` is the least overlap of the best
+    object's boxes (1 is the same box), None without boxes; `top_differs` counts pictures whose best label differs.
+    """
+
+    pictures: int
+    max_quanta: float | None
+    mean_quanta: float | None
+    max_real: float | None
+    mean_real: float | None
+    top_iou: float | None
+    top_differs: int
+
+
+@dataclass(slots=True)
+class _Sum:
+    largest: float = 0.0
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, gaps: Array) -> None:
+        if math.isfinite(float(gaps.max())):
+            self.largest = max(self.largest, float(gaps.max()))
+            self.total += float(gaps.sum())
+            self.count += gaps.size
+
+
+def compare(package: Package, stick: Interpreter, twin: Interpreter) -> Agreement:
+    """Run both on the package's golden pictures, or on drawn ones. Raises RuntimeError when an invoke fails."""
+    quanta, reals = _Sum(), _Sum()
+    overlaps: list[float] = []
+    pictures = differs = 0
+    for picture in _pictures(package):
+        pictures += 1
+        ours, best = _run(package, stick, picture)
+        theirs, twins_best = _run(package, twin, picture)
+        for info, twins_info, one, other in zip(stick.outputs, twin.outputs, ours, theirs, strict=False):
+            if one.shape == other.shape and one.size:
+                (reals if info.quantization is None else quanta).add(_gaps(info, twins_info, one, other))
+        if best is None and twins_best is None:
+            continue
+        if best is None or twins_best is None or best.class_id != twins_best.class_id:
+            differs += 1
+        elif isinstance(best, Detection) and isinstance(twins_best, Detection):
+            overlaps.append(best.box.iou(twins_best.box))
+    return Agreement(
+        pictures,
+        quanta.largest if quanta.count else None,
+        quanta.total / quanta.count if quanta.count else None,
+        reals.largest if reals.count else None,
+        reals.total / reals.count if reals.count else None,
+        min(overlaps, default=None),
+        differs,
+    )
+
+
+def _pictures(package: Package) -> Iterator[Array]:
+    given = 0
+    for example in package.golden[:_MOST_PICTURES]:
+        try:
+            yield read_picture(package.folder / example.image)[0]
+            given += 1
+        except PictureError:  # the golden examples say so themselves
+            continue
+    if not given:
+        yield from (still_scene(seed)[0] for seed in _SCENES)
+
+
+def _run(package: Package, interpreter: Interpreter, picture: Array) -> tuple[Sequence[Array], Any]:
+    """Return the raw outputs, and the best object or class, None where nothing is clear."""
+    geometry = Preprocessor(package.input, interpreter.input).write(picture, interpreter.input_view())
+    interpreter.invoke()
+    outputs = interpreter.read_outputs()
+    _, height, width, _ = interpreter.input.shape
+    settings = DecodeSettings(package.load_labels(), _MIN_SCORE, 1, (width, height))
+    try:
+        found = make_decoder(package.output, interpreter.outputs, settings)(outputs, geometry)
+    except InvalidOutput:  # NaN, say; the golden examples fail of it in words
+        return outputs, None
+    return outputs, found[0] if found and found[0].score >= _CLEAR_SCORE else None
+
+
+def _gaps(info: TensorInfo, twins_info: TensorInfo, one: Array, other: Array) -> Array:
+    """Return differences: in the stick's own quanta where the output is quantized."""
+    first, second = one.astype("float64"), other.astype("float64")
+    mine, twins = info.quantization, twins_info.quantization
+    if mine is not None and twins is not None:
+        second = (second - twins.zero_point) * (twins.scale / mine.scale) + mine.zero_point
+    elif mine is not None:
+        second = second / mine.scale + mine.zero_point
+    elif twins is not None:
+        second = (second - twins.zero_point) * twins.scale
+    return abs(first - second)

@@ -1,0 +1,256 @@
+"""Accelerator: one Edge TPU of the configuration. Whether a worker may try it now, and what stands in the way.
+
+The stick is looked at in sysfs, which touches nothing. A worker is started when the stick is there, permitted, free,
+and its library has not crashed every runtime; what fails all the same is retried with back-off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from visiond.edgetpu.crash_memory import CrashMemory, Pair
+from visiond.edgetpu.library import find_library, identity, library_problem
+from visiond.edgetpu.reset_plan import ResetPlan, Step
+from visiond.edgetpu.sticks import DeviceName, Stick, select
+from visiond.engine.remote import RemoteEngine
+from visiond.messages import LoadModel, StartEngine, StickOrder
+from visiond.supervisor import Exit, worker_environment
+
+log = logging.getLogger(__name__)
+
+ABSENT_S: Final = 2.0  # longer than a re-enumeration shows no device; then a ready worker has lost its stick
+RESET_DEADLINE_S: Final = 15.0
+FLAPS: Final = 3  # losses within FLAP_WINDOW_S after which a re-plugged stick waits out its back-off
+FLAP_WINDOW_S: Final = 60.0
+_CRASHES: Final = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeTpuSettings:
+    """How sticks are driven; the meaning of each is that of the configuration's `edgetpu` section."""
+
+    library: str = "libedgetpu.so.1"
+    performance: str | None = None
+    usb: dict[str, bool | int] = field(default_factory=dict)
+    reset: bool = False
+    sysfs: Path = Path("/sys")
+    dev: Path = Path("/dev")
+
+
+class Accelerator:
+    """Lets its engine's worker start, or holds it back with the reason; remembers what failed."""
+
+    def __init__(
+        self, device: DeviceName, settings: EdgeTpuSettings, crashes: CrashMemory, wanted: bool = True
+    ) -> None:
+        """`crashes` is shared by all; `wanted`: a missing stick is worth telling (not so for the 2nd of `all`)."""
+        self.device = device
+        self.wanted = wanted
+        self.engine: RemoteEngine | None = None
+        self.stick: Stick | None = None
+        self.state = "absent"
+        self.reason: str | None = None
+        self._settings = settings
+        self._crashes = crashes
+        self._plan = ResetPlan(settings.reset)
+        self._losses: deque[float] = deque(maxlen=FLAPS)
+        self._avoid: dict[str, Pair] = {}  # runtimes that crash with this library
+        self._exhausted = False  # there is no other runtime to try
+        self._last_seen_s = time.monotonic()
+        self._resetting: asyncio.Task[None] | None = None
+
+    def order(self, models: Sequence[LoadModel]) -> StartEngine:
+        """Return the first message for a worker that is about to open the stick."""
+        assert self.stick is not None, "a worker is started only for a stick that is there"
+        self._plan.begin()
+        settings = self._settings
+        stick = StickOrder(
+            str(self.device),
+            self.stick.port,
+            self.stick.index,
+            settings.library,
+            settings.performance,
+            settings.usb,
+            str(settings.sysfs),
+        )
+        return StartEngine(tuple(models), stick, tuple(self._avoid))
+
+    def look(self, sticks: Sequence[Stick]) -> None:
+        """Take in what is plugged in now, and hold or release the worker. Call about twice a second."""
+        now_s = time.monotonic()
+        was_absent = self.stick is None
+        stick = select(sticks, self.device)
+        engine = self._engine
+        self._plan.look(None if stick is None else stick.node, now_s)
+        if stick is not None:
+            self._last_seen_s = now_s
+        elif engine.is_ready and now_s - self._last_seen_s > ABSENT_S:
+            engine.worker.kill(f"{self.device} is no longer on USB")
+        self.stick = stick
+        self._note()
+        if engine.worker.pid is None:
+            if self.reason is not None and self.state != "needs_replug":
+                engine.hold(self.reason)
+            else:
+                engine.release()
+                if was_absent and stick is not None and not self._flaps(now_s):
+                    engine.worker.retry_now()
+
+    def started(self) -> None:
+        """Its worker is ready: the stick has opened."""
+        self._plan.opened(time.monotonic())
+        stage = self._engine.stage
+        if stage is not None and stage.versions is not None:
+            self._crashes.forget(self._pair(stage.versions))
+        self._note()
+
+    def ended(self, ended: Exit, was_ready: bool) -> None:
+        """Its worker has ended: find out what that means for the next try."""
+        now_s = time.monotonic()
+        if ended.planned:
+            return
+        self._losses.append(now_s)
+        if was_ready:
+            self._plan.opened(now_s)  # it did open; what failed came later
+        elif ended.signal in _CRASHES and self._note_crash(ended):
+            pass  # the pair's fault, not the stick's
+        elif self._engine.stage is not None:  # it came as far as the stick
+            self._take_step(self._plan.failed(now_s))
+        elif self._avoid:
+            self._exhausted = True  # no runtime is left that has not crashed
+        self._note()
+
+    def status(self, models: Sequence[str]) -> dict[str, Any]:
+        """The stick's part of `status`."""
+        stick = self.stick
+        return {
+            "device": str(self.device),
+            "state": self.state,
+            "reason": self.reason,
+            "port": None if stick is None else stick.port,
+            "usb_id": None if stick is None else stick.usb_id,
+            "speed_mbps": None if stick is None else stick.speed_mbps,
+            "serial": None if stick is None else stick.serial,
+            "remark": None if stick is None else stick.remark,
+            "pid": self._engine.worker.pid,
+            "models": list(models),
+        }
+
+    async def close(self) -> None:
+        """End a reset that is under way."""
+        if self._resetting is not None:
+            self._resetting.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._resetting
+
+    @property
+    def _engine(self) -> RemoteEngine:
+        assert self.engine is not None, "the engine is given before the accelerator is used"
+        return self.engine
+
+    def _note(self) -> None:
+        """Set state and reason from what is known now."""
+        state, reason = self._obstacle() or (self._working_state(), None)
+        if state != self.state:
+            level = logging.WARNING if reason and self.wanted else logging.INFO
+            log.log(level, "Edge TPU %s: %s%s", self.device, state, f": {reason}" if reason else "")
+        self.state, self.reason = state, reason
+
+    def _working_state(self) -> str:
+        if self._engine.is_ready:
+            return "in_use"
+        if self._engine.state == "failed":
+            return "failed"
+        return "opening" if self._engine.worker.pid is not None else self.stick.state if self.stick else "absent"
+
+    def _obstacle(self) -> tuple[str, str] | None:
+        """What keeps a worker from being started: a state, and the reason with its remedy."""
+        stick, worker = self.stick, self._engine.worker
+        if self._resetting is not None:
+            return "resetting", f"the stick {self.device} is being reset"
+        if worker.left_behind:
+            pids = ", ".join(map(str, sorted(worker.left_behind)))
+            return "stuck", f"process {pids} cannot be killed and may hold the stick: unplug the stick, or reboot"
+        if stick is None:
+            if worker.pid is not None and time.monotonic() - self._last_seen_s <= ABSENT_S:
+                return None  # it is re-enumerating
+            return "absent", f"no Coral Edge TPU is plugged in as {self.device}; `visiond doctor` lists what is there"
+        if worker.pid is not None:
+            return None
+        if stick.state in ("no_permission", "busy"):
+            return stick.state, stick.reason or stick.state
+        library = find_library(self._settings.library)
+        if problem := library_problem(library or Path(self._settings.library)):
+            return "no_library", problem
+        if verdict := self._crash_verdict():
+            return "unusable", verdict
+        if replug := self._plan.needs_replug(stick.port):
+            return "needs_replug", f"{replug} (last: {self._engine.last_failure})"
+        return None
+
+    # crashes of library and runtime together
+
+    def _pair(self, versions: str) -> Pair:
+        library = find_library(self._settings.library)
+        name = self._settings.library if library is None else str(library)
+        return Pair(versions, None if library is None else identity(library), name)
+
+    def _note_crash(self, ended: Exit) -> bool:
+        """Remember that a pair crashed before it was ready; False when the worker did not come that far."""
+        stage = self._engine.stage
+        if stage is None or stage.runtime is None or stage.versions is None or ended.signal is None:
+            return False
+        pair = self._pair(stage.versions)
+        self._crashes.note(pair, f"died of {signal.Signals(ended.signal).name} in {stage.stage}")
+        if self._crashes.verdict(pair):
+            self._avoid[stage.runtime] = pair
+        return True
+
+    def _crash_verdict(self) -> str | None:
+        """Return why no runtime may be tried; with a library that was replaced since, all may again."""
+        for runtime, pair in list(self._avoid.items()):
+            if pair != self._pair(pair.runtime):
+                del self._avoid[runtime]
+                self._exhausted = False
+        chosen = {load.runtime for load in self._engine.models.values()}
+        stuck = chosen <= self._avoid.keys() or ("auto" in chosen and self._exhausted)
+        if not self._avoid or not stuck:
+            return None
+        return "; ".join(verdict for pair in self._avoid.values() if (verdict := self._crashes.verdict(pair)))
+
+    # a stick that does not open
+
+    def _flaps(self, now_s: float) -> bool:
+        return len(self._losses) == FLAPS and now_s - self._losses[0] < FLAP_WINDOW_S
+
+    def _take_step(self, step: Step) -> None:
+        if step in ("reset", "authorized") and self._resetting is None and self.stick is not None:
+            self._resetting = asyncio.create_task(self._reset(self.stick.port, step))
+
+    async def _reset(self, port: str, how: str) -> None:
+        """Reset the stick in a child process, which may be stuck in the kernel for as long as it likes."""
+        self._plan.begin()
+        paths = ("--sysfs", str(self._settings.sysfs), "--dev", str(self._settings.dev))
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "visiond.edgetpu.usb_reset", port, "--how", how, *paths,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=worker_environment(),
+        )  # fmt: skip
+        try:
+            said, _ = await asyncio.wait_for(process.communicate(), RESET_DEADLINE_S)
+            log.warning("Edge TPU %s: %s", self.device, said.decode(errors="replace").strip())
+        except TimeoutError:
+            process.kill()
+            log.warning("Edge TPU %s: its reset did not end within %.0f s", self.device, RESET_DEADLINE_S)
+        finally:
+            self._plan.reset_ended(time.monotonic())
+            self._resetting = None

@@ -1,0 +1,32 @@
+"""What of a runtime is installed, told apart from what is installed and broken."""
+
+from __future__ import annotations
+
+import importlib
+from importlib import metadata
+from typing import Any
+
+from visiond.engine.runtimes.unavailable import RuntimeUnavailable
+
+
+def import_runtime(module: str, name: str, remedy: str) -> Any:
+    """Import `module` of the runtime called `name`; raises RuntimeUnavailable, with `remedy` where it is not there."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name == module.partition(".")[0]:
+            raise RuntimeUnavailable(f"{name} is not installed", remedy) from error
+        raise RuntimeUnavailable(f"{name} lacks the module {error.name}", "install it again with pip") from error
+    except (ImportError, SystemError, AttributeError, OSError) as error:  # made for other libraries than are here
+        raise RuntimeUnavailable(
+            f"{name} cannot be imported ({' '.join(str(error).split())})",
+            "install the one that is made for this Python and this system",
+        ) from error
+
+
+def version_of(distribution: str, module: Any) -> str:
+    """Return the version as pip knows it, or as the module says where pip has not installed it."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return str(getattr(module, "__version__", "of unknown version"))
