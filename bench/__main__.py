@@ -7,11 +7,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import fan_out, latency, memory, start, throughput
+from bench import fan_out, latency, memory, start, stick, stick_faults, stick_latency, stick_rate, throughput
 from bench.report import Figure, print_table
-from bench.scene import Model, models, pictures
+from bench.scene import ASSETS, Model, models, pictures
 
-PARTS = ("throughput", "latency", "memory", "start", "fan_out")
+STICK_PARTS = {"edgetpu_rate": stick_rate, "edgetpu_latency": stick_latency, "edgetpu_faults": stick_faults}
+PARTS = ("throughput", "latency", "memory", "start", "fan_out", *STICK_PARTS)
 
 
 def main(wanted: list[str]) -> int:
@@ -24,6 +25,7 @@ def main(wanted: list[str]) -> int:
         images = pictures(folder / "pictures")
         with models() as each:
             figures = [figure for part in wanted or PARTS for figure in _measure(part, each, images)]
+            figures += _measure_stick([part for part in wanted or PARTS if part in STICK_PARTS])
     finally:
         shutil.rmtree(folder)
     print_table(figures, Path("bench.json"))
@@ -32,7 +34,7 @@ def main(wanted: list[str]) -> int:
 
 def _measure(part: str, each: list[Model], images: Path) -> list[Figure]:
     figures: list[Figure] = []
-    for model in each:
+    for model in each if part not in STICK_PARTS else []:
         print(f"measuring {part} with {model.name} …", file=sys.stderr, flush=True)
         if part == "throughput":
             figures.append(throughput.measure(model, images))
@@ -44,6 +46,18 @@ def _measure(part: str, each: list[Model], images: Path) -> list[Figure]:
             figures.append(start.measure(model))
         elif part == "fan_out" and model.name == "shapes":
             figures.append(fan_out.measure(model))
+    return figures
+
+
+def _measure_stick(wanted: list[str]) -> list[Figure]:
+    """Parts on the simulated Edge TPU, whose model is of the assets."""
+    if not wanted or not ASSETS.is_dir():
+        return []
+    figures: list[Figure] = []
+    with stick.setting() as where:
+        for part in wanted:
+            print(f"measuring {part} …", file=sys.stderr, flush=True)
+            figures += STICK_PARTS[part].measure(where)
     return figures
 
 

@@ -64,7 +64,7 @@ loads = st.builds(
     st.sampled_from(["auto", "litert"]),
 )
 options = st.dictionaries(names, st.booleans() | st.integers(0, 255), max_size=3)
-sticks = st.builds(StickOrder, names, names, st.integers(0), names, st.none() | names, options, names)
+sticks = st.builds(StickOrder, names, names, names, st.none() | names, options, names)
 orders = st.builds(
     StartEngine, st.lists(loads, max_size=3).map(tuple), st.none() | sticks, st.lists(names, max_size=3).map(tuple)
 )

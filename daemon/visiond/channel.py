@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import json
 import os
 import socket
@@ -10,6 +11,8 @@ from typing import Any, Self
 
 MAX_PACKET_BYTES = 1 << 17  # a result of 100 objects takes about 20 kB; the kernel's default buffer holds 208 KiB
 MAX_FDS = 4
+
+_ANCILLARY_BYTES = socket.CMSG_SPACE(MAX_FDS * array.array("i").itemsize)
 
 _encoder = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
@@ -23,6 +26,7 @@ class Channel:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        self._packet = memoryview(bytearray(MAX_PACKET_BYTES))  # kept: a new one for each packet is faulted in anew
 
     @classmethod
     def pair(cls) -> tuple[Self, socket.socket]:
@@ -52,16 +56,17 @@ class Channel:
         Raises ChannelClosed at the end, BlockingIOError when there is none on a non-blocking end.
         """
         try:
-            packet, fds, flags, _ = socket.recv_fds(self._socket, MAX_PACKET_BYTES, MAX_FDS)
+            length, ancillary, flags, _ = self._socket.recvmsg_into([self._packet], _ANCILLARY_BYTES)
         except ConnectionResetError as error:
             raise ChannelClosed from error
-        if not packet:
+        if not length:
             raise ChannelClosed
+        fds = _descriptors(ancillary) if ancillary else []
         if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
             for fd in fds:
                 os.close(fd)
             raise ValueError(f"packet over {MAX_PACKET_BYTES} bytes or {MAX_FDS} descriptors")
-        message = json.loads(packet)
+        message = json.loads(bytes(self._packet[:length]))
         if not isinstance(message, dict):
             raise ValueError("packet is not a JSON object")
         return message, fds
@@ -69,3 +74,12 @@ class Channel:
     def close(self) -> None:
         """Close this end."""
         self._socket.close()
+
+
+def _descriptors(ancillary: Sequence[tuple[int, int, bytes]]) -> list[int]:
+    """Return the descriptors of SCM_RIGHTS, as in `socket.recv_fds`."""
+    fds = array.array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return list(fds)

@@ -86,6 +86,19 @@ class Result:
     classes: tuple[Classification, ...] | None = None
     swapped: bool = False
 
+    def with_objects(self, objects: tuple[Detection, ...]) -> Result:
+        """Return the same result with other objects."""
+        return Result(
+            self.camera,
+            self.frame,
+            self.captured_ns,
+            self.engine,
+            self.stages_ms,
+            objects,
+            self.classes,
+            self.swapped,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the fields for JSON, compact: a result crosses two processes for every frame."""
         stages, objects, classes = self.stages_ms, self.objects, self.classes

@@ -153,7 +153,7 @@ class FrameRing:
         return Frame(slot, header, self._pixels(slot, header.nbytes))
 
     def last_taken_ns(self) -> int:
-        """When any reader last took a frame (CLOCK_MONOTONIC), 0 before the first: who waits longest is served first."""
+        """When any reader last took a frame (CLOCK_MONOTONIC); 0 before the first."""
         return int(self._words[_LAST_TAKEN_NS])
 
     def release(self, frame: Frame) -> None:

@@ -63,4 +63,4 @@ class Lane:
     def _in_zones(self, result: Result) -> Result:
         zones: Any = self.settings.zones
         objects = tuple(replace(found, zones=zones_of(found.box, zones)) for found in result.objects or ())
-        return replace(result, objects=objects)
+        return result.with_objects(objects)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from visiond.detection import Result
+
+NO_RUNTIME: Final = "no_runtime"  # none is installed, works, and may be used
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +92,11 @@ class LoadModel:
 class StickOrder:
     """Which Edge TPU a worker drives, and how: the stick at `port` in sysfs, by which it is locked.
 
-    `index` is its number in order of ports; the library has one of its own, which only the worker can ask for.
+    The library has a number of its own for it, which only the worker can ask for.
     """
 
     device: str
     port: str
-    index: int
     library: str
     performance: str | None
     usb: dict[str, bool | int]
@@ -169,10 +170,14 @@ class FrameDropped:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Worker → parent: last words before it exits. `permanent`: trying again cannot help until a person mends it."""
+    """Worker → parent: last words before it exits. `permanent`: trying again cannot help until a person mends it.
+
+    `kind` is given where the parent must know the cause: NO_RUNTIME.
+    """
 
     text: str
     permanent: bool = False
+    kind: str | None = None
 
 
 Message = (

@@ -26,7 +26,6 @@ MAX_BACKOFF_S: Final = 30.0
 STABLE_S: Final = 60.0  # a worker that lived this long starts its back-off afresh
 GRACE_S: Final = 1.0  # between closing the channel and SIGKILL
 UNKILLABLE_S: Final = 2.0  # after SIGKILL; a process that lives on is inside the kernel
-MAX_MESSAGES: Final = 64  # of one worker at a turn
 LAST_WORDS: Final = 5  # lines of stderr kept for the reason
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -36,12 +35,14 @@ class Exit:
     """How a worker ended, in words, and when it is tried again.
 
     `permanent`: only a person can mend the cause. `planned`: it was asked to end. `signal`: what it died of by itself.
+    `kind`: as in Fault.
     """
 
     reason: str
     permanent: bool = False
     planned: bool = False
     signal: int | None = None
+    kind: str | None = None
     retry_in_s: float = 0.0
 
 
@@ -194,8 +195,8 @@ class Worker:
         loop.add_reader(channel.fileno(), self._receive, channel)
         self.send(self._first())
         await self._exited()
-        if self._channel is not None:
-            self._receive(channel)  # what it said last
+        while self._channel is not None and self._receive(channel):
+            pass  # what it said last
         return self._forget()
 
     def _spawn(self) -> Channel:
@@ -223,25 +224,25 @@ class Worker:
         self._stderr = LineReader(read_fd, self._heard)
         return self._channel
 
-    def _receive(self, channel: Channel) -> None:
-        """Hand on the messages that wait, so many at most that a chatty worker leaves the others their turn."""
-        for _ in range(MAX_MESSAGES):
-            try:
-                fields, fds = channel.receive()
-                message = from_json(fields)
-            except BlockingIOError:
-                return
-            except ChannelClosed:
-                asyncio.get_running_loop().remove_reader(channel.fileno())
-                self.expect_within(GRACE_S, "it closed its channel and did not end")
-                return
-            except ValueError as error:
-                self.kill(f"it sent what is no message ({error})")
-                return
-            if isinstance(message, Fault):
-                self._fault = message
-            else:
-                self._on_message(message, fds)
+    def _receive(self, channel: Channel) -> bool:
+        """Hand on one message, so that a chatty worker leaves the others their turn; False when none waits."""
+        try:
+            fields, fds = channel.receive()
+            message = from_json(fields)
+        except BlockingIOError:
+            return False
+        except ChannelClosed:
+            asyncio.get_running_loop().remove_reader(channel.fileno())
+            self.expect_within(GRACE_S, "it closed its channel and did not end")
+            return False
+        except ValueError as error:
+            self.kill(f"it sent what is no message ({error})")
+            return False
+        if isinstance(message, Fault):
+            self._fault = message
+        else:
+            self._on_message(message, fds)
+        return True
 
     def _heard(self, line: str) -> None:
         line = self._redact(line)
@@ -304,7 +305,7 @@ class Worker:
         if self._plan is not None:
             return Exit(self._plan, planned=True)
         if self._fault is not None:
-            return Exit(self._fault.text, self._fault.permanent)
+            return Exit(self._fault.text, self._fault.permanent, kind=self._fault.kind)
         if self._kill_reason is not None:
             return Exit(f"killed: {self._kill_reason}")
         how = f"died of {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"

@@ -8,7 +8,7 @@ frames than at 30, but the same movement.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from visiond.detection import Box, Detection, Result
@@ -45,8 +45,12 @@ class Tracker:
         seen = [_Track(self._id_of(found, n), d.class_id, d.box, now_ns) for n, d in enumerate(result.objects)]
         continued = {track.track_id for track in seen}
         self._tracks = [*seen, *(track for track in alive if track.track_id not in continued)][:MAX_TRACKS]
-        objects = (replace(d, track_id=track.track_id) for d, track in zip(result.objects, seen, strict=True))
-        return replace(result, objects=tuple(objects))
+        # Not dataclasses.replace, which takes three times as long.
+        objects = tuple(
+            Detection(d.label, d.class_id, d.score, d.box, track.track_id, d.zones)
+            for d, track in zip(result.objects, seen, strict=True)
+        )
+        return result.with_objects(objects)
 
     def reset(self) -> None:
         """Forget the objects, not the ids: after a gap nothing is known to be the same, and no id comes twice."""

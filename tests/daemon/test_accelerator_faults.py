@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +230,7 @@ def test_fault_18_a_reset_is_tried_where_it_is_allowed(
 
 
 def test_fault_19_without_permission_the_rule_is_told_and_nothing_is_opened(
-    start_daemon: StartDaemon, tpu_config: TpuConfig, simulator: Simulator, short_folder: Path
+    start_daemon: StartDaemon, tpu_config: TpuConfig, simulator: Simulator
 ) -> None:
     simulator.stick(0).deny()
     daemon = start_daemon(tpu_config(), prefix=AS_ROOT_WITHOUT_ITS_RIGHTS)
@@ -474,7 +475,7 @@ def test_fault_63_a_camera_that_fails_costs_the_other_nothing(start_daemon: Star
         client.send({"type": "subscribe", "cameras": ["front"]})
         client.until(on("edgetpu"))
         messages = client.detections(count)
-        gaps = {after["seq"] - before["seq"] for before, after in zip(messages, messages[1:], strict=False)}
+        gaps = {after["seq"] - before["seq"] for before, after in pairwise(messages)}
         return (count - 1) * 1e9 / (messages[-1]["captured_ns"] - messages[0]["captured_ns"]), gaps
 
     with daemon.client() as client:

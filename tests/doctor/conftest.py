@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import shutil
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,14 +106,8 @@ def place(
 
 
 @pytest.fixture
-def short_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def short_folder() -> Iterator[Path]:
     """A folder whose path leaves room for a socket's name."""
-    import shutil
-    import tempfile
-
     folder = Path(tempfile.mkdtemp(prefix="vd-", dir="/tmp"))
     yield folder
     shutil.rmtree(folder)
-
-
-Run = Callable[..., Any]

@@ -1,6 +1,8 @@
 """Child: real processes that speak, stop speaking, crash, and print what is no message."""
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -67,11 +69,8 @@ def test_leaving_it_ends_the_process(script: Script) -> None:
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_it_ends_with_its_parent(script: Script, tmp_path: Path) -> None:
+def test_it_ends_with_its_parent(script: Script) -> None:
     """The parent is killed while its child sleeps: no stick stays held by an orphan."""
-    import subprocess
-    import sys
-
     module = script("tell(ready=True)\ntime.sleep(600)")
     source_root = Path(__file__).resolve().parents[2] / "daemon"
     code = (

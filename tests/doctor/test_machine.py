@@ -9,9 +9,8 @@ from visiond.board import Board, Throttling, parse_throttling
 from visiond.doctor.machine import ask_vcgencmd, board_findings, clock_findings
 from visiond.doctor.report import Finding
 
-PI = Board(
-    "Raspberry Pi 4 Model B", Throttling("get_throttled", (), ()), 55.0, 1500, 1800, 4, 0.5, 4000, 3000, 9000, False
-)
+HEALTHY = Throttling("get_throttled", (), ())
+PI = Board("Raspberry Pi 4 Model B", HEALTHY, 55.0, 1500, 1800, 4, 0.5, 4000, 3000, 9000, has_rtc=False)
 
 
 def findings(board: Board) -> dict[str, Finding]:

@@ -75,7 +75,7 @@ class Stick:
     def plug(self, *, bootloader: bool = True, **attributes: str) -> None:
         """Plug it in: as 1a6e:089a, until an open loads the firmware, or as 18d1:9302. Others: files of sysfs."""
         with self._lock():
-            devnum = self.get("devnum") % 127 + 1 if self.get("devnum") else 2 + self._number
+            devnum = self.get("devnum") % 127 + 1 if self.get("devnum") else 2 + 30 * self._number
             self.tree.appear(BOOTLOADER if bootloader else READY, devnum, attributes)
             self.set(busnum=BUS, devnum=devnum, firmware=int(not bootloader), plugs=self.get("plugs") + 1)
             self.set(state=layout.STATES.index("present"))

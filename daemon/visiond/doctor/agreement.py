@@ -19,7 +19,8 @@ from visiond.modelkit.package import Package
 _MOST_PICTURES: Final = 4
 _SCENES: Final = (1, 2)  # drawn where a package has no golden pictures
 _MIN_SCORE: Final = 0.02
-_CLEAR_SCORE: Final = 0.3  # below it the first of a list is noise, and another first one is no disagreement
+_CLEAR_SCORE: Final = 0.4  # below it the first of a list is noise, and another first one is no disagreement
+_RANKS: Final = 10  # of two that are nearly alike, a quantum decides which is first
 
 Array = Any  # a NumPy array, by its own methods alone: nothing outside the workers imports numpy
 
@@ -29,7 +30,8 @@ class Agreement:
     """The largest and the mean difference, of quantized outputs in quanta, of others as they are.
 
     None where there is no such output, or none that can be compared. `top_iou` is the least overlap of the best
-    object's boxes (1 is the same box), None without boxes; `top_differs` counts pictures whose best label differs.
+    object's boxes (1 is the same box), None without boxes; `top_differs` counts how often the best label of one is not
+    among the first ten of the other, twice per picture at most.
     """
 
     pictures: int
@@ -61,17 +63,16 @@ def compare(package: Package, stick: Interpreter, twin: Interpreter) -> Agreemen
     pictures = differs = 0
     for picture in _pictures(package):
         pictures += 1
-        ours, best = _run(package, stick, picture)
-        theirs, twins_best = _run(package, twin, picture)
+        ours, found = _run(package, stick, picture)
+        theirs, twins_found = _run(package, twin, picture)
         for info, twins_info, one, other in zip(stick.outputs, twin.outputs, ours, theirs, strict=False):
             if one.shape == other.shape and one.size:
                 (reals if info.quantization is None else quanta).add(_gaps(info, twins_info, one, other))
-        if best is None and twins_best is None:
-            continue
-        if best is None or twins_best is None or best.class_id != twins_best.class_id:
-            differs += 1
-        elif isinstance(best, Detection) and isinstance(twins_best, Detection):
-            overlaps.append(best.box.iou(twins_best.box))
+        for best, others in ((found[:1], twins_found), (twins_found[:1], found)):
+            if best and best[0].score >= _CLEAR_SCORE:
+                alike = [other for other in others if other.class_id == best[0].class_id]
+                differs += not alike
+                overlaps += [_overlap(best[0], alike)] if alike and isinstance(best[0], Detection) else []
     return Agreement(
         pictures,
         quanta.largest if quanta.count else None,
@@ -95,18 +96,22 @@ def _pictures(package: Package) -> Iterator[Array]:
         yield from (still_scene(seed)[0] for seed in _SCENES)
 
 
-def _run(package: Package, interpreter: Interpreter, picture: Array) -> tuple[Sequence[Array], Any]:
-    """Return the raw outputs, and the best object or class, None where nothing is clear."""
+def _overlap(best: Detection, alike: Sequence[Any]) -> float:
+    return max(best.box.iou(other.box) for other in alike)
+
+
+def _run(package: Package, interpreter: Interpreter, picture: Array) -> tuple[Sequence[Array], Sequence[Any]]:
+    """Return the raw outputs, and the best objects or classes."""
     geometry = Preprocessor(package.input, interpreter.input).write(picture, interpreter.input_view())
     interpreter.invoke()
     outputs = interpreter.read_outputs()
     _, height, width, _ = interpreter.input.shape
-    settings = DecodeSettings(package.load_labels(), _MIN_SCORE, 1, (width, height))
+    settings = DecodeSettings(package.load_labels(), _MIN_SCORE, _RANKS, (width, height))
     try:
         found = make_decoder(package.output, interpreter.outputs, settings)(outputs, geometry)
     except InvalidOutput:  # NaN, say; the golden examples fail of it in words
-        return outputs, None
-    return outputs, found[0] if found and found[0].score >= _CLEAR_SCORE else None
+        return outputs, ()
+    return outputs, found
 
 
 def _gaps(info: TensorInfo, twins_info: TensorInfo, one: Array, other: Array) -> Array:

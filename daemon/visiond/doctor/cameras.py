@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from visiond.cameras.address import NETWORK, SourceAddress
 from visiond.config import Config
-from visiond.doctor.report import Finding, ok, wrong
+from visiond.doctor.report import Finding, ok, split, wrong
 from visiond.doctor.running import ASKED, Running
 from visiond.supervisor import worker_environment
 
@@ -52,8 +52,8 @@ def running_cameras(running: Running) -> Iterator[Finding]:
         if camera["state"] == "streaming":
             yield ok("cameras", name, seen, **data)
         else:
-            cause = camera["reason"] or f"it is {camera['state']}"
-            remedy = "visiond goes on trying; `visiond cameras` lists what can be opened here"
+            default = "visiond goes on trying; `visiond cameras` lists what can be opened here"
+            cause, remedy = split(camera["reason"] or f"it is {camera['state']}", default)
             yield wrong("cameras", name, "fail", seen, cause, remedy, **data)
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 from visiond.supervisor import worker_environment
 
 _END_PATIENCE_S: Final = 5.0  # a process that SIGKILL does not end by then is stuck in the kernel
+_GRACE_S: Final = 2.0
 _WORDS_BYTES: Final = 4000
 
 Message = Mapping[str, Any]
@@ -45,7 +46,7 @@ class Ended:
 
 
 class Child:
-    """`python -m MODULE ORDER`, with its messages on stdout. It is killed at the end of the `with`, at the latest."""
+    """`python -m MODULE ORDER`, with its messages on stdout. It has ended when the `with` ends."""
 
     def __init__(self, module: str, order: Message) -> None:
         self._process = subprocess.Popen(
@@ -68,7 +69,9 @@ class Child:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.end(0)
+        if self._process.poll() is None:
+            self._process.terminate()  # between two invokes: one that is killed in a transfer may leave the stick stuck
+            self.end(_GRACE_S)
         self._selector.close()
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None:

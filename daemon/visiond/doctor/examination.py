@@ -46,8 +46,9 @@ def doctor(
     path = socket_path or find_socket(setup)
     printer = None if as_json else Printer(out)
     findings: list[Finding] = []
-    for finding in Examination(setup, path, seconds, person, terminal.tell).findings():
+    for finding in Examination(setup, path, seconds, person, terminal.progress).findings():
         findings.append(finding)
+        terminal.clear()
         if printer is not None:
             printer.show(finding)
     if printer is not None:
@@ -159,4 +160,4 @@ class Examination:
         yield from exercise_findings(order, trial)
         if trial.ended is not None and trial.ended.status == 0 and order.port not in self._replugged:
             self._replugged.add(order.port)
-            yield from replug_findings(order, self._look, self._person, self._deadline_s)
+            yield from replug_findings(order, self._look, self._person, self._progress, self._deadline_s)

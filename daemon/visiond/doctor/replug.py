@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from visiond.doctor.child import Child
 from visiond.doctor.report import Finding, ok, skipped, wrong
-from visiond.doctor.trial import MODULE, Trial, fields, try_stick
+from visiond.doctor.trial import MODULE, Progress, Trial, fields, try_stick
 from visiond.doctor.trial_order import TrialOrder
 from visiond.edgetpu.sticks import Stick
 
@@ -30,7 +30,9 @@ class Person(Protocol):
         """Say something."""
 
 
-def replug_findings(order: TrialOrder, look: Look, person: Person | None, deadline_s: float) -> Iterator[Finding]:
+def replug_findings(
+    order: TrialOrder, look: Look, person: Person | None, progress: Progress, deadline_s: float
+) -> Iterator[Finding]:
     """Do it where there is a person and agrees."""
     order = replace(order, seconds=0.0, cpu_file=None, hold=True)
     if person is None:
@@ -38,10 +40,10 @@ def replug_findings(order: TrialOrder, look: Look, person: Person | None, deadli
     elif not person.agrees(f"Unplug the stick at port {order.port} while it works, and plug it in again?"):
         yield skipped("exercise", _NAME, "declined")
     else:
-        yield _replug(order, look, person, deadline_s)
+        yield _replug(order, look, person, progress, deadline_s)
 
 
-def _replug(order: TrialOrder, look: Look, person: Person, deadline_s: float) -> Finding:
+def _replug(order: TrialOrder, look: Look, person: Person, progress: Progress, deadline_s: float) -> Finding:
     trial = Trial()
     with Child(MODULE, fields(order)) as child:
         try:
@@ -62,7 +64,7 @@ def _replug(order: TrialOrder, look: Look, person: Person, deadline_s: float) ->
     if not _until(lambda: _at(order.port, look) is not None):
         return _wrong(f"not back at port {order.port} after {PATIENCE_S:g} s", "it was not plugged in there again")
     back, back_s = _at(order.port, look), time.monotonic()
-    again = try_stick(replace(order, hold=False), deadline_s, person.tell)
+    again = try_stick(replace(order, hold=False), deadline_s, progress)
     opened_s = time.monotonic() - back_s
     how = f"the process {ended.how} {ended_s:.2f} s after the stick had gone"
     came = f"it came back as {back.usb_id}" if back is not None else "it came back, and left again"

@@ -43,17 +43,17 @@ class Finding:
         }
 
 
-def ok(group: str, name: str, seen: str, **data: Any) -> Finding:
+def ok(group: str, name: str, seen: str, /, **data: Any) -> Finding:
     """Nothing is wrong."""
     return Finding(group, name, "ok", seen, data=data)
 
 
-def skipped(group: str, name: str, why: str, **data: Any) -> Finding:
+def skipped(group: str, name: str, why: str, /, **data: Any) -> Finding:
     """It was not looked at, and that is no fault; `why` says so."""
     return Finding(group, name, "skipped", why, data=data)
 
 
-def wrong(group: str, name: str, state: State, seen: str, cause: str, remedy: str, **data: Any) -> Finding:
+def wrong(group: str, name: str, state: State, seen: str, cause: str, remedy: str, /, **data: Any) -> Finding:
     """Something is wrong: `warn` where visiond works all the same, `fail` where a part of it cannot."""
     return Finding(group, name, state, seen, cause, remedy, data)
 

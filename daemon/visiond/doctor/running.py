@@ -84,6 +84,7 @@ def daemon_findings(running: Running | None, path: Path) -> Iterator[Finding]:
 
 def stick_findings(running: Running) -> Iterator[Finding]:
     """Say what the daemon knows of its sticks; nobody else touches them."""
+    engines = {} if running.status is None else running.status["engines"]
     for stick in running.sticks:
         known = STICK_STATES.get(stick["state"], StickState("fail", "this version does not know that state", None))
         name = f"stick {stick['device']}"
@@ -94,8 +95,11 @@ def stick_findings(running: Running) -> Iterator[Finding]:
         if known.severity == "ok":
             yield ok("usb", name, seen, **data)
         else:
+            # A stick that is not there is no failure where its models run on the CPU: as before the daemon's start.
+            runs = stick["state"] == "absent" and all(engines[model]["state"] == "ready" for model in stick["models"])
+            severity: State = "warn" if runs else known.severity
             cause = stick["reason"] or known.meaning
-            yield wrong("usb", name, known.severity, seen, cause, known.remedy or "ask again in a minute", **data)
+            yield wrong("usb", name, severity, seen, cause, known.remedy or "ask again in a minute", **data)
         if stick["remark"] is not None:
             cause, _, remedy = stick["remark"].partition(": ")
             yield wrong("usb", f"{name} speed", "warn", f"{stick['speed_mbps']:g} Mbit/s ({ASKED})", cause, remedy)

@@ -9,12 +9,13 @@ from typing import Any, Final
 from visiond.doctor.child import Ended, Message, converse
 from visiond.doctor.models import Setup
 from visiond.doctor.report import Finding, State, ok, skipped, split, wrong
-from visiond.doctor.software_process import LIBRARY, ONNX
 from visiond.edgetpu.library import find_library, library_problem
 from visiond.places import default_models_path
 
 PROBE_DEADLINE_S: Final = 40.0  # importing a runtime takes some seconds on a slow card
 _MODULE: Final = "visiond.doctor.software_process"
+LIBRARY: Final = "library"  # names for it, beside those of the runtimes
+ONNX: Final = "onnx"
 _TFLITE: Final = ("litert", "tflite-runtime", "pycoral")
 
 

@@ -6,17 +6,14 @@ It opens no stick. Messages: {stage} before each, then {name, version} or {name,
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from visiond.doctor.child_side import Tell, begin
+from visiond.doctor.software import LIBRARY, ONNX
 from visiond.edgetpu.library import library_version
 from visiond.engine.interpreter import open_interpreter
 from visiond.engine.runtimes.installed import import_runtime, version_of
 from visiond.engine.runtimes.unavailable import RuntimeUnavailable
 from visiond.errors import VisiondError
-
-LIBRARY: Final = "library"
-ONNX: Final = "onnx"
 
 
 def main() -> None:

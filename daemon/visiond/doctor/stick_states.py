@@ -19,7 +19,7 @@ class StickState:
 
 STICK_STATES: Final = {
     "in_use": StickState("ok", "its models run on it", None),
-    "ready": StickState("ok", "it has its firmware and is about to be used", None),
+    "ready": StickState("ok", "it has its firmware", None),
     "bootloader": StickState("ok", "it waits for its firmware, which the first opening loads", None),
     "opening": StickState("ok", "it is being opened, which takes 2 to 4 s", None),
     "resetting": StickState("warn", "it is being reset through USB", "wait 15 s and ask again"),

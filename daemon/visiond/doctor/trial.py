@@ -89,7 +89,8 @@ def trial_findings(order: TrialOrder, trial: Trial, deadline_s: float) -> Iterat
 
 def _tested(name: str, opened: Mapping[str, Any], tested: Mapping[str, Any]) -> Finding:
     golden = tested["golden"]
-    proved = f"golden examples reproduced: {golden['passed']} of {golden['passed'] + golden['failed']}"
+    examples = golden["passed"] + golden["failed"]
+    proved = f"golden examples reproduced: {golden['passed']} of {examples}" if examples else "no golden examples"
     library = f" with {opened['library']}" if opened["library"] else ""
     seen = (
         f"opened in {opened['seconds']:.1f} s, invoke {tested['invoke_ms']:.1f} ms, {proved}; {opened['runtime']}"

@@ -51,9 +51,9 @@ def _run(order: TrialOrder, tell: Tell) -> None:
     package = load_package(Path(order.folder))
     interpreter = _open(order, package, tell)
     preprocessor = Preprocessor(package.input, interpreter.input)
-    tell(stage="the first invoke")
+    tell(stage="running the first invoke")
     invoke_ms = statistics.median(_invoke_ms(interpreter) for _ in range(_WARM_INVOKES))
-    tell(stage="the golden examples")
+    tell(stage="running the golden examples")
     golden = asdict(prove(package, interpreter, preprocessor))
     tell(tested={"invoke_ms": invoke_ms, "golden": golden, "engine": interpreter.engine, "remark": interpreter.remark})
     if order.seconds > 0:

@@ -12,18 +12,19 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from visiond.edgetpu.crash_memory import CrashMemory, Pair
-from visiond.edgetpu.library import find_library, identity, library_problem
+from visiond.edgetpu.crash_memory import CrashMemory
+from visiond.edgetpu.library import find_library, library_problem
 from visiond.edgetpu.reset_plan import ResetPlan, Step
 from visiond.edgetpu.sticks import DeviceName, Stick, select
+from visiond.engine.pair_trials import PairTrials
 from visiond.engine.remote import RemoteEngine
-from visiond.messages import LoadModel, StartEngine, StickOrder
+from visiond.messages import NO_RUNTIME, LoadModel, StartEngine, StickOrder
 from visiond.supervisor import Exit, worker_environment
 
 log = logging.getLogger(__name__)
@@ -61,11 +62,9 @@ class Accelerator:
         self.state = "absent"
         self.reason: str | None = None
         self._settings = settings
-        self._crashes = crashes
         self._plan = ResetPlan(settings.reset)
         self._losses: deque[float] = deque(maxlen=FLAPS)
-        self._avoid: dict[str, Pair] = {}  # runtimes that crash with this library
-        self._exhausted = False  # there is no other runtime to try
+        self._trials = PairTrials(settings.library, crashes)
         self._last_seen_s = time.monotonic()
         self._resetting: asyncio.Task[None] | None = None
 
@@ -77,13 +76,12 @@ class Accelerator:
         stick = StickOrder(
             str(self.device),
             self.stick.port,
-            self.stick.index,
             settings.library,
             settings.performance,
             settings.usb,
             str(settings.sysfs),
         )
-        return StartEngine(tuple(models), stick, tuple(self._avoid))
+        return StartEngine(tuple(models), stick, self._trials.avoid)
 
     def look(self, sticks: Sequence[Stick]) -> None:
         """Take in what is plugged in now, and hold or release the worker. Call about twice a second."""
@@ -98,37 +96,40 @@ class Accelerator:
             engine.worker.kill(f"{self.device} is no longer on USB")
         self.stick = stick
         self._note()
-        if engine.worker.pid is None:
-            if self.reason is not None and self.state != "needs_replug":
-                engine.hold(self.reason)
-            else:
-                engine.release()
-                if was_absent and stick is not None and not self._flaps(now_s):
-                    engine.worker.retry_now()
+        if engine.worker.pid is None and not self._held_back():
+            engine.release()
+            if was_absent and stick is not None and not self._flaps(now_s):
+                engine.worker.retry_now()
 
     def started(self) -> None:
         """Its worker is ready: the stick has opened."""
         self._plan.opened(time.monotonic())
         stage = self._engine.stage
-        if stage is not None and stage.versions is not None:
-            self._crashes.forget(self._pair(stage.versions))
+        if stage is not None:
+            self._trials.worked(stage)
         self._note()
 
     def ended(self, ended: Exit, was_ready: bool) -> None:
         """Its worker has ended: find out what that means for the next try."""
         now_s = time.monotonic()
-        if ended.planned:
-            return
+        self._plan.reset_ended(now_s)  # whatever it was at, it touches the stick no more
+        if not ended.planned:
+            self._learn_from(ended, was_ready, now_s)
+        self._note()
+        self._held_back()  # not only at the next look: the next try may be due before that
+
+    def _learn_from(self, ended: Exit, was_ready: bool, now_s: float) -> None:
+        """Lay the failure to the stick, to the pair of library and runtime, or to neither."""
         self._losses.append(now_s)
+        stage = self._engine.stage
         if was_ready:
             self._plan.opened(now_s)  # it did open; what failed came later
-        elif ended.signal in _CRASHES and self._note_crash(ended):
-            pass  # the pair's fault, not the stick's
-        elif self._engine.stage is not None:  # it came as far as the stick
+        elif ended.kind == NO_RUNTIME:
+            self._trials.found_none()
+        elif stage is not None and ended.signal in _CRASHES:
+            self._trials.crashed(stage, ended.signal)  # the pair's fault, not the stick's
+        elif stage is not None:  # it came as far as the stick
             self._take_step(self._plan.failed(now_s))
-        elif self._avoid:
-            self._exhausted = True  # no runtime is left that has not crashed
-        self._note()
 
     def status(self, models: Sequence[str]) -> dict[str, Any]:
         """The stick's part of `status`."""
@@ -157,6 +158,13 @@ class Accelerator:
     def _engine(self) -> RemoteEngine:
         assert self.engine is not None, "the engine is given before the accelerator is used"
         return self.engine
+
+    def _held_back(self) -> bool:
+        """Let no worker start where one could not work; say whether that is so."""
+        if self.reason is None or self.state == "needs_replug":
+            return False
+        self._engine.hold(self.reason)
+        return True
 
     def _note(self) -> None:
         """Set state and reason from what is known now."""
@@ -192,41 +200,11 @@ class Accelerator:
         library = find_library(self._settings.library)
         if problem := library_problem(library or Path(self._settings.library)):
             return "no_library", problem
-        if verdict := self._crash_verdict():
+        if verdict := self._trials.verdict({load.runtime for load in self._engine.models.values()}):
             return "unusable", verdict
         if replug := self._plan.needs_replug(stick.port):
             return "needs_replug", f"{replug} (last: {self._engine.last_failure})"
         return None
-
-    # crashes of library and runtime together
-
-    def _pair(self, versions: str) -> Pair:
-        library = find_library(self._settings.library)
-        name = self._settings.library if library is None else str(library)
-        return Pair(versions, None if library is None else identity(library), name)
-
-    def _note_crash(self, ended: Exit) -> bool:
-        """Remember that a pair crashed before it was ready; False when the worker did not come that far."""
-        stage = self._engine.stage
-        if stage is None or stage.runtime is None or stage.versions is None or ended.signal is None:
-            return False
-        pair = self._pair(stage.versions)
-        self._crashes.note(pair, f"died of {signal.Signals(ended.signal).name} in {stage.stage}")
-        if self._crashes.verdict(pair):
-            self._avoid[stage.runtime] = pair
-        return True
-
-    def _crash_verdict(self) -> str | None:
-        """Return why no runtime may be tried; with a library that was replaced since, all may again."""
-        for runtime, pair in list(self._avoid.items()):
-            if pair != self._pair(pair.runtime):
-                del self._avoid[runtime]
-                self._exhausted = False
-        chosen = {load.runtime for load in self._engine.models.values()}
-        stuck = chosen <= self._avoid.keys() or ("auto" in chosen and self._exhausted)
-        if not self._avoid or not stuck:
-            return None
-        return "; ".join(verdict for pair in self._avoid.values() if (verdict := self._crashes.verdict(pair)))
 
     # a stick that does not open
 
@@ -249,8 +227,9 @@ class Accelerator:
             said, _ = await asyncio.wait_for(process.communicate(), RESET_DEADLINE_S)
             log.warning("Edge TPU %s: %s", self.device, said.decode(errors="replace").strip())
         except TimeoutError:
-            process.kill()
             log.warning("Edge TPU %s: its reset did not end within %.0f s", self.device, RESET_DEADLINE_S)
         finally:
+            if process.returncode is None:  # it takes too long, or the daemon stops
+                process.kill()
             self._plan.reset_ended(time.monotonic())
             self._resetting = None

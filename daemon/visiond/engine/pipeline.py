@@ -128,7 +128,7 @@ class Pipeline:
 
     def _prepared_ahead(self, invoked: _Invoked) -> _Prepared | None:
         """See to what an invoke gave; return the next frame if the second thread has one ready."""
-        self._count(invoked)
+        self._count_failures(invoked)
         if self._looked.acquire(blocking=False):  # it is ready, or it was too old: go on with it, decode beside it
             self._looking = False
             ahead, self._ahead = self._ahead, None
@@ -146,12 +146,9 @@ class Pipeline:
             return ahead
         return None
 
-    def _count(self, invoked: _Invoked) -> None:
+    def _count_failures(self, invoked: _Invoked) -> None:
         if invoked.error is None:
             self._failed = 0
-            invoked.frame.model.count_invoke(invoked.ended_ns - invoked.began_ns, invoked.swapped)
-            if len(self._models) > 1:
-                self._turns.turns_per_round = self._turns_per_round()
             return
         self._failed += 1
         if self._failed == MAX_FAILED_INVOKES:
@@ -219,6 +216,9 @@ class Pipeline:
         if invoked.error is not None:
             self._tell(FrameDropped(camera, header.frame, "invoke_error", invoked.error))
             return
+        model.count_invoke(invoked.ended_ns - invoked.began_ns, invoked.swapped)
+        if len(self._models) > 1:
+            self._turns.turns_per_round = self._turns_per_round()
         began_ns = time.monotonic_ns()
         try:
             found = model.decoder(invoked.outputs, frame.geometry)

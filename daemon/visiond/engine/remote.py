@@ -58,7 +58,8 @@ class RemoteEngine:
         """`kind`: cpu or edgetpu; `reader`: its number at the rings; `order` gives the worker's first message.
 
         `on_outcome` gets every frame's end, `on_exit` is called when the worker ended with what it held, and told
-        whether it had been ready; `on_change` when the state has changed or a camera's ring was dropped. Past `max_rss_mb` it is recycled.
+        whether it had been ready; `on_change` when the state has changed or a camera's ring was dropped. Past
+        `max_rss_mb` it is recycled.
         """
         self.name = name
         self.kind = kind

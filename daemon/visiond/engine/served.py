@@ -86,7 +86,7 @@ class ServedModel:
         return self.wants_edgetpu and not on_tpu
 
     def is_trusted(self, tpu: RemoteEngine) -> bool:
-        """Whether this Edge TPU is ready and has reproduced the golden examples, as far as another engine does better."""
+        """Whether this Edge TPU is ready, and reproduces the golden examples where another engine does."""
         if not tpu.is_ready:
             return False
         if tpu.ready[self.name].golden.failed == 0 or self.accelerator == "required" or self.cpu is None:

@@ -24,9 +24,9 @@ class Seat:
 class Turns:
     """Rounds in which each camera has as many turns as every other; within a round the current model goes on first.
 
-    An Edge TPU keeps about 8 MB of parameters on the chip (Coral's documentation, "parameter data caching"); two models
-    that do not fit together evict each other at each change. With `turns_per_round` frames for each camera in a row, the
-    swaps of a round are shared among them all. When nobody else waits, nobody is kept waiting: a turn is never left out.
+    An Edge TPU keeps about 8 MB of parameters on the chip (Coral's documentation, "parameter data caching"); two
+    models that do not fit together evict each other at each change. With `turns_per_round` frames for each camera in a
+    round, its swaps are shared among them all. A turn is never left out: who waits alone is served at once.
     """
 
     def __init__(self) -> None:

@@ -23,16 +23,17 @@ from visiond.edgetpu.delegate_options import delegate_options
 from visiond.edgetpu.library import find_library, library_problem, usb_ports
 from visiond.edgetpu.stick_lock import StickLock, opening_turn
 from visiond.engine.decode.decoder import DecodeSettings, make_decoder
-from visiond.engine.edgetpu import NO_LIBRARY, DelegateFailed, DelegateOrder
+from visiond.engine.edgetpu import NO_DEVICE, NO_LIBRARY, DelegateFailed, DelegateOrder
 from visiond.engine.golden import prove
 from visiond.engine.inbox import Inbox
-from visiond.engine.interpreter import Interpreter, open_interpreter
+from visiond.engine.interpreter import Interpreter, RuntimeUnavailable, open_interpreter
 from visiond.engine.loaded import LoadedModel
 from visiond.engine.pipeline import InvokesFail, Pipeline
 from visiond.engine.preprocess import Preprocessor
 from visiond.engine.turns import Turns
 from visiond.errors import ModelError, VisiondError
 from visiond.messages import (
+    NO_RUNTIME,
     EngineReady,
     EngineStage,
     Fault,
@@ -67,7 +68,8 @@ def main() -> None:
             lock = _claim(order.stick)  # noqa: F841 - kept until the process ends
             start(channel, order).run()
         except VisiondError as error:
-            tell(channel, Fault(str(error), permanent=isinstance(error, ModelError)))
+            kind = NO_RUNTIME if isinstance(error, RuntimeUnavailable) else None
+            tell(channel, Fault(str(error), permanent=isinstance(error, ModelError), kind=kind))
     except ChannelClosed:
         os._exit(0)  # the other thread may be in an invoke that never returns
 
@@ -79,6 +81,7 @@ def start(channel: Channel, order: StartEngine) -> Pipeline:
     with ExitStack() as opening:
         if order.stick is not None:
             opening.enter_context(opening_turn(_OPENING_PATIENCE_S, Path(order.stick.sysfs)))
+            tell(channel, EngineStage(f"asking {order.stick.library} which sticks there are"))
             delegate = _delegate_order(order.stick)
         for load in order.models:
             models[load.name], report = _load(channel, load, order, delegate)
@@ -108,8 +111,10 @@ def _delegate_order(stick: StickOrder) -> DelegateOrder:
     if problem := library_problem(library):
         raise DelegateFailed(problem, NO_LIBRARY)
     ports = usb_ports(library)
-    index = ports.index(stick.port) if stick.port in ports else stick.index
-    return DelegateOrder(str(library), delegate_options(index, stick.performance, stick.usb))
+    if stick.port not in ports:  # another number would be another stick, and its owner would crash
+        seen = ", ".join(ports) or "none"
+        raise DelegateFailed(f"{library.name} does not see the stick at port {stick.port} (it sees {seen})", NO_DEVICE)
+    return DelegateOrder(str(library), delegate_options(ports.index(stick.port), stick.performance, stick.usb))
 
 
 def _load(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -161,28 +161,26 @@ def detections(result: Result, *, seq: int, epoch: int, published_ns: int, degra
     Scores keep 4 decimals, corners 5, milliseconds 2. Where the line would pass 64 KiB the objects of the lowest
     scores are left out, and `omitted` says how many.
     """
-    head = {
-        "type": "detections",
-        "camera": result.camera,
-        "seq": seq,
-        "frame": result.frame,
-        "epoch": epoch,
-        "captured_ns": result.captured_ns,
-        "published_ns": published_ns,
-        "age_ms": round((published_ns - result.captured_ns) / 1e6, 2),
-        "engine": result.engine,
-        "degraded": degraded,
-    }
-    rest: dict[str, Any] = {"stages_ms": {name: round(ms, 2) for name, ms in asdict(result.stages_ms).items()}}
+    # Put together by hand: this is on every result's way, and json and asdict take three times as long.
+    before_missed = (
+        f'{{"type":"detections","camera":{_name(result.camera)},"seq":{seq},"frame":{result.frame},"epoch":{epoch},'
+        f'"captured_ns":{result.captured_ns},"published_ns":{published_ns},'
+        f'"age_ms":{_ms((published_ns - result.captured_ns) / 1e6)},"engine":{_name(result.engine)},'
+        f'"degraded":{"true" if degraded else "false"},"missed":'
+    ).encode()
+    spent = result.stages_ms
+    stages = (
+        f'"stages_ms":{{"wait":{_ms(spent.wait)},"preprocess":{_ms(spent.preprocess)},"invoke":{_ms(spent.invoke)},'
+        f'"decode":{_ms(spent.decode)}}}'
+    ).encode()
     if result.objects is not None:
         key, items = b"objects", tuple(_object(item) for item in result.objects)
     else:
         key, items = b"classes", tuple(_class(item) for item in result.classes or ())
-    before_missed = _encode(head)[:-1] + b',"missed":'
-    kept = _that_fit(items, MAX_LINE_BYTES - len(before_missed) - len(_encode(rest)) - _ROOM_FOR_COUNTS)
+    kept = _that_fit(items, MAX_LINE_BYTES - len(before_missed) - len(stages) - _ROOM_FOR_COUNTS)
     if len(kept) < len(items):
-        rest["omitted"] = len(items) - len(kept)
-    after_missed = b',%b,"%b":[' % (_encode(rest)[1:-1], key)
+        stages += b',"omitted":%d' % (len(items) - len(kept))
+    after_missed = b',%b,"%b":[' % (stages, key)
     joined = b",".join(item.encoded for item in kept)
     whole = _detections_line(before_missed, 0, after_missed, joined)
     return Detections(result.camera, seq, published_ns, before_missed, after_missed, kept, joined, whole)
@@ -212,14 +210,21 @@ def _name(name: str | None) -> str:
     return _encoder.encode(name)
 
 
+def _ms(milliseconds: float) -> str:
+    _check_finite(milliseconds)
+    return f"{round(milliseconds, 2)}"
+
+
 def _check_finite(total: float) -> None:
     if not math.isfinite(total):
-        raise ValueError("a score or a corner is NaN or infinite")
+        raise ValueError("a score, a corner or a time is NaN or infinite")
 
 
 def _that_fit(items: Sequence[_Item], available_bytes: int) -> tuple[_Item, ...]:
     """Return the items in their order, without those of the lowest scores where all together take too many bytes."""
     excess = sum(len(item.encoded) + 1 for item in items) - available_bytes
+    if excess <= 0:
+        return tuple(items)
     left_out: set[int] = set()
     for index in sorted(range(len(items)), key=lambda index: items[index].score):
         if excess <= 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -10,8 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visiond.detection import Detection
-from visiond.engine.decode.decoder import DecodeSettings, InvalidOutput, clamp_scores
-from visiond.engine.decode.ssd_roles import Roles, are_class_ids, resolve_by_value, resolve_roles
+from visiond.engine.decode.decoder import (
+    SCORE_CEILING,
+    SCORE_FLOOR,
+    DecodeSettings,
+    InvalidOutput,
+    clamp_scores,
+)
+from visiond.engine.decode.ssd_roles import MAX_CLASS_ID, Roles, resolve_by_value, resolve_roles
 from visiond.engine.preprocess import Geometry
 from visiond.engine.tensors import TensorInfo, dequantize
 
@@ -41,30 +48,29 @@ class SsdPostprocess:
         if used == 0:
             return ()
         roles = self._settled(outputs, used)
-        boxes = self._read(outputs, roles.boxes).reshape(-1, 4)[:used]
-        classes, scores = (self._row(outputs, position, used) for position in (roles.classes, roles.scores))
-        if not np.isfinite(boxes).all():
+        # Plain numbers from here on: for the few rows that there are, NumPy's calls cost more than they save.
+        edges: list[float] = self._read(outputs, roles.boxes).ravel()[: 4 * used].tolist()
+        classes, scores = (self._row(outputs, position, used).tolist() for position in (roles.classes, roles.scores))
+        if not all(map(math.isfinite, edges)):
             raise InvalidOutput(f"a box among the {used} used is NaN or infinite")
-        if not are_class_ids(classes):
+        if not all(0 <= each < MAX_CLASS_ID and each.is_integer() for each in classes):
             self._doubt()
             raise InvalidOutput(f"classes are no class ids: {_some(classes)}; {_REMEDY}")
-        try:
-            scores = clamp_scores(scores)
-        except InvalidOutput:
+        if not all(SCORE_FLOOR <= score <= SCORE_CEILING for score in scores):
             self._doubt()
-            raise
-        return self._detections(boxes, classes, scores, geometry)
+            clamp_scores(np.array(scores, np.float32))  # says what is wrong with them
+        return self._detections(edges, classes, scores, geometry)
 
     def _detections(
-        self, boxes: NDArray[np.float32], classes: NDArray[np.float32], scores: NDArray[np.float32], geometry: Geometry
+        self, edges: Sequence[float], classes: Sequence[float], scores: Sequence[float], geometry: Geometry
     ) -> tuple[Detection, ...]:
         settings = self._settings
         found: list[Detection] = []
-        for row in np.argsort(-scores, kind="stable").tolist():
-            score, class_id = float(scores[row]), int(classes[row])
+        for row in sorted(range(len(scores)), key=scores.__getitem__, reverse=True):
+            score, class_id = min(max(scores[row], 0.0), 1.0), int(classes[row])
             if score < settings.min_score or len(found) == settings.max_objects:
                 break
-            ymin, xmin, ymax, xmax = boxes[row].tolist()
+            ymin, xmin, ymax, xmax = edges[4 * row : 4 * row + 4]
             box = geometry.box(xmin, ymin, xmax, ymax)
             if box.area > 0:
                 found.append(Detection(settings.labels.name(class_id), class_id, score, box))
@@ -100,5 +106,5 @@ class SsdPostprocess:
         return dequantize(outputs[position], self._infos[position])
 
 
-def _some(values: NDArray[np.float32]) -> str:
-    return ", ".join(f"{value:g}" for value in values[:4].tolist())
+def _some(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values[:4])

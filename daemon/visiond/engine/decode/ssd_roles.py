@@ -21,7 +21,7 @@ from visiond.engine.tensors import TensorInfo
 from visiond.errors import ModelError
 
 ROLES: Final = ("boxes", "classes", "scores", "count")
-_MAX_CLASS_ID: Final = 1 << 16
+MAX_CLASS_ID: Final = 1 << 16
 _NUMBERED = re.compile(r"(.*?)(?::(\d+))?")
 
 
@@ -77,7 +77,7 @@ def resolve_by_value(first: NDArray[np.float32], second: NDArray[np.float32]) ->
 
 def are_class_ids(values: NDArray[np.float32]) -> bool:
     """Whether all are whole numbers that a class id can be."""
-    return bool(((values >= 0) & (values < _MAX_CLASS_ID) & (values == np.floor(values))).all())
+    return bool(((values >= 0) & (values < MAX_CLASS_ID) & (values == np.floor(values))).all())
 
 
 def _are_scores(values: NDArray[np.float32]) -> bool:

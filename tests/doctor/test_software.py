@@ -1,0 +1,94 @@
+"""Library and runtimes, asked in a real child process."""
+
+from pathlib import Path
+
+import pytest
+
+from doctor.conftest import Place
+from edgetpu_sim.simulator import BUILD
+from visiond.doctor.models import read_setup
+from visiond.doctor.report import Finding
+from visiond.doctor.software import software_findings
+
+
+def look(place: Place, library: str | None = None, stick_is_there: bool = True) -> dict[str, Finding]:
+    setup = read_setup(place.write())
+    found = software_findings(setup, library or str(place.simulator.library), stick_is_there, 30.0)
+    return {finding.name: finding for finding in found}
+
+
+def fake_module(folder: Path, name: str, text: str) -> None:
+    (folder / name).mkdir(parents=True)
+    (folder / name / "__init__.py").write_text(text)
+
+
+def test_versions_of_library_and_runtimes_are_told_and_no_stick_is_opened(place: Place) -> None:
+    found = look(place)
+    assert found["libedgetpu"].state == "ok"
+    assert "RuntimeVersion(14)" in found["libedgetpu"].data["version"]
+    assert found["litert"].state == "ok"
+    assert str(found["litert"].data["version"]).startswith("LiteRT 2.")
+    assert found["tflite-runtime"].state in ("ok", "skipped")
+    assert place.simulator.creates == 0
+
+
+def test_fault_20_a_missing_library_counts_by_who_needs_it(place: Place) -> None:
+    place.settings["accelerator"] = "prefer"
+    missing = look(place, "libnotthere.so.1", stick_is_there=False)["libedgetpu"]
+    assert (missing.state, missing.cause) == ("warn", "libnotthere.so.1 is not installed")
+    assert str(missing.remedy).startswith("sudo apt install libedgetpu1-std")
+    assert look(place, "libnotthere.so.1", stick_is_there=True)["libedgetpu"].state == "fail"
+    place.settings["accelerator"] = "never"
+    assert look(place, "libnotthere.so.1", stick_is_there=False)["libedgetpu"].state == "skipped"
+
+
+def test_fault_20_a_library_of_another_architecture_is_named(place: Place, tmp_path: Path) -> None:
+    content = bytearray((BUILD / "libedgetpu_sim.so").read_bytes())
+    content[18:20] = (183 if content[18] != 183 else 62).to_bytes(2, "little")
+    other = tmp_path / "libedgetpu.so.1"
+    other.write_bytes(content)
+    finding = look(place, str(other))["libedgetpu"]
+    assert finding.state == "fail"
+    assert " is for " in str(finding.cause)
+
+
+def test_fault_20_an_empty_library_is_named(place: Place, tmp_path: Path) -> None:
+    empty = tmp_path / "libedgetpu.so.1"
+    empty.touch()
+    finding = look(place, str(empty))["libedgetpu"]
+    assert (finding.state, finding.cause) == ("fail", f"{empty} is empty")
+    assert "--reinstall" in str(finding.remedy)
+
+
+def test_pypis_gis_tool_of_pycorals_name_is_told(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_module(tmp_path, "pycoral", "raise RuntimeError('it must not be imported')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    finding = look(place)["pycoral"]
+    assert finding.state == "warn"
+    assert "GIS tool" in str(finding.cause)
+    assert str(finding.remedy).startswith("pip uninstall pycoral")
+
+
+def test_a_runtime_that_crashes_is_named_and_the_others_are_asked_all_the_same(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_module(tmp_path, "tflite_runtime", "")
+    (tmp_path / "tflite_runtime" / "interpreter.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = look(place)
+    assert found["tflite-runtime"].state == "warn"
+    assert "died of SIGSEGV" in str(found["tflite-runtime"].cause)
+    assert (found["litert"].state, found["libedgetpu"].state) == ("ok", "ok")
+
+
+def test_a_configured_runtime_that_is_missing_fails(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_module(tmp_path, "pycoral", "")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    place.settings["runtime"] = "pycoral"
+    finding = look(place)["pycoral"]
+    assert finding.state == "fail"
+    assert "models.objects.runtime: auto" in str(finding.remedy)
