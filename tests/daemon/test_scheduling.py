@@ -51,9 +51,10 @@ def test_what_one_camera_leaves_the_others_get(
     with start_daemon(config).client() as client:
         client.until(on_edgetpu)
         client.detections(30)
+        before = client.status()["cameras"]["front"]["dropped"].get("superseded", 0)
         counts = shares(client, 200)
-        front = client.status()["cameras"]["front"]
-    assert front["dropped"].get("superseded", 0) <= 2, "a slow camera does not wait for its turn"
+        after = client.status()["cameras"]["front"]["dropped"].get("superseded", 0)
+    assert after - before <= 1, "a slow camera does not wait for its turn"
     assert counts["left"] == pytest.approx(counts["right"], rel=0.05)
     assert counts["left"] > 3 * counts["front"]
 
