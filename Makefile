@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP_FLAGS = --quiet --disable-pip-version-check
 
-.PHONY: help run test test-fast test-tflite lint bench model schema clean
+.PHONY: help run test test-fast test-tflite lint simulator bench model schema clean
 
 help:  ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -25,6 +25,9 @@ lint: $(VENV)/test.stamp  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+simulator:  ## compile the simulated Edge TPU; tests/edgetpu_sim/README.md tells how to run the daemon on it
+	@$(MAKE) --no-print-directory -C tests/edgetpu_sim
 
 bench: $(VENV)/test.stamp  ## measure; prints a table, and JSON to bench.json
 	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)

@@ -146,6 +146,7 @@ def status(state: str = "ok", reason: str | None = None, clients: dict[str, int]
         "cameras": {"front": camera, "rear": camera if state == "ok" else {**camera, **lost}},
         "engines": {"objects": engine},
         "edgetpus": [],
+        "board": None,
         "clients": clients or {"connected": 0, "max": 0, "refused": 0, "closed_slow": 0},
     }
 

@@ -229,3 +229,17 @@ except VisiondError as error:
             check=True,
         )
     assert done.stdout == f"no permission to use {path}: {advice}, then log in again\n"
+
+
+def test_a_board_that_is_hot_or_short_of_voltage_is_shown() -> None:
+    message = cast(Status, made_up_status())
+    message["board"] = {
+        "throttled": ["undervoltage", "throttled"],
+        "throttled_since_boot": ["soft_temperature_limit"],
+        "temperature_c": 81.4,
+        "memory_available_mb": 120,
+    }
+    line = next(line for line in report(message) if line.startswith("board"))
+    assert "81 °C, 120 MB of memory free" in line
+    assert "now: undervoltage, throttled" in line
+    assert "since the boot: soft temperature limit" in line

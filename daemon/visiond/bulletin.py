@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
 from visiond import __version__
+from visiond.board import Board
 from visiond.cameras.remote import RemoteCamera
 from visiond.clock import boot_id, wall_synced
 from visiond.engine.fleet import Fleet
@@ -15,6 +17,8 @@ from visiond.health import is_blind, overall
 from visiond.lane import Lane
 from visiond.modelkit.package import Package
 from visiond.publish import wire
+
+log = logging.getLogger(__name__)
 
 HEARTBEAT_S: Final = 1.0
 
@@ -33,8 +37,16 @@ class Bulletin:
         self._cameras = cameras
         self._fleet = fleet
         self._packages = packages
+        self._board: Board | None = None
         self._instance = uuid.uuid4().hex
         self._started_s = time.monotonic()
+
+    def note_board(self, board: Board) -> None:
+        """Take in how the board does; a supply or a heat that has become bad, or good again, is logged."""
+        before, now = _throttled(self._board), _throttled(board)
+        self._board = board
+        if now != before and (now or before):
+            log.warning("board: %s", ", ".join(now) or "neither throttled nor short of voltage any more")
 
     def hello(self) -> dict[str, Any]:
         """Return the fields of the first message of each connection."""
@@ -68,7 +80,20 @@ class Bulletin:
             "cameras": cameras,
             "engines": engines,
             "edgetpus": self._fleet.status(),
+            "board": self._board_status(),
             "clients": clients,
+        }
+
+    def _board_status(self) -> dict[str, Any] | None:
+        board = self._board
+        if board is None:
+            return None
+        throttling, temperature_c, free_mb = board.throttling, board.temperature_c, board.memory_available_mb
+        return {
+            "throttled": None if throttling is None else throttling.now,
+            "throttled_since_boot": None if throttling is None else throttling.since_boot,
+            "temperature_c": None if temperature_c is None else round(temperature_c, 1),
+            "memory_available_mb": None if free_mb is None else round(free_mb),
         }
 
     def _camera_hello(self, name: str) -> dict[str, Any]:
@@ -84,3 +109,7 @@ class Bulletin:
             "model": lane.settings.model,
             "result_age_ms": None if age_ms is None else round(age_ms, 1),
         }
+
+
+def _throttled(board: Board | None) -> tuple[str, ...]:
+    return () if board is None or board.throttling is None else board.throttling.now

@@ -114,6 +114,7 @@ class Status(TypedDict):
     cameras: dict[str, dict[str, Any]]
     engines: dict[str, dict[str, Any]]
     edgetpus: list[dict[str, Any]]
+    board: dict[str, Any] | None
     clients: dict[str, int]
 
 

@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from visiond import __version__, systemd
+from visiond.board import read_board
 from visiond.bulletin import HEARTBEAT_S, Bulletin
 from visiond.cameras.address import SourceAddress
 from visiond.cameras.remote import RemoteCamera
 from visiond.config import Config, Model, load_config
 from visiond.detection import Result
-from visiond.edgetpu.lookout import Lookout
+from visiond.edgetpu.sticks import Stick, find_sticks
 from visiond.engine.accelerator import EdgeTpuSettings
 from visiond.engine.fleet import Fleet, ModelPlan, parse_devices
 from visiond.engine.remote import RemoteEngine
 from visiond.lane import Lane
+from visiond.lookout import Lookout
 from visiond.messages import FrameDropped, LoadModel, OpenCamera
 from visiond.modelkit.package import Package
 from visiond.packages import load_packages
@@ -33,6 +35,8 @@ from visiond.publish.unix_socket import UnixSocketServer
 log = logging.getLogger(__name__)
 
 CHECK_S: Final = 0.25
+STICKS_S: Final = 0.5
+BOARD_S: Final = 5.0
 
 
 class Service:
@@ -56,8 +60,10 @@ class Service:
             on_new_epoch=lambda camera: self._lanes[camera].new_epoch(),
             on_change=self._changed.set,
         )
-        self._lookout = Lookout(config.edgetpu.sysfs, config.edgetpu.dev, self._fleet.pids, self._fleet.look)
         self._bulletin = Bulletin(self._lanes, self._cameras, self._fleet, packages)
+        self._lookouts: list[Lookout[Any]] = [Lookout("board", BOARD_S, read_board, self._bulletin.note_board)]
+        if self._fleet.accelerators:
+            self._lookouts.append(Lookout("sticks", STICKS_S, self._find_sticks, self._fleet.look))
         self._server = UnixSocketServer(
             config.socket.path,
             group=config.socket.group,
@@ -81,8 +87,8 @@ class Service:
         workers += [engine.worker for engine in self._fleet.engines]
         works = [*(worker.run() for worker in workers), self._heartbeat(), self._watch_over()]
         tasks = [asyncio.create_task(work) for work in works]
-        if self._fleet.accelerators:
-            self._lookout.start()
+        for lookout in self._lookouts:
+            lookout.start()
         gc.freeze()  # what lives as long as the daemon is not looked through again at every collection
         stopping = asyncio.create_task(self._stop.wait())
         try:
@@ -90,7 +96,8 @@ class Service:
             for task in done - {stopping}:
                 task.result()  # none of them ends by itself: this raises what ended it
         finally:
-            self._lookout.stop()
+            for lookout in self._lookouts:
+                lookout.stop()
             await self._server.close("visiond stops")
             for task in (stopping, *tasks):
                 task.cancel()
@@ -149,6 +156,10 @@ class Service:
 
     def _status(self) -> dict[str, Any]:
         return self._bulletin.status(self._server.counters())
+
+    def _find_sticks(self) -> tuple[Stick, ...]:
+        edgetpu = self._config.edgetpu
+        return find_sticks(edgetpu.sysfs, edgetpu.dev, ours=self._fleet.pids())
 
     # building the parts
 

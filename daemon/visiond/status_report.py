@@ -52,6 +52,8 @@ def report(message: Status) -> Iterator[str]:
                 yield from _titled(f"  on {where}", _worker(worker))
     for stick in message["edgetpus"]:
         yield from _titled(f"Edge TPU {stick['device']}", _edgetpu(stick))
+    if message["board"] is not None:
+        yield from _titled("board", _board(message["board"]))
     clients = message["clients"]
     yield from _titled(
         "clients",
@@ -68,6 +70,18 @@ def _titled(title: str, lines: list[str]) -> Iterator[str]:
     for line in lines:
         yield f"{title:<{_INDENT}} {line}"
         title = ""
+
+
+def _board(board: Mapping[str, Any]) -> list[str]:
+    """What the machine tells of itself; off a Raspberry Pi that may be its memory alone."""
+    facts = [
+        None if board["temperature_c"] is None else f"{board['temperature_c']:.0f} °C",
+        None if board["memory_available_mb"] is None else f"{board['memory_available_mb']} MB of memory free",
+    ]
+    for field, when in (("throttled", "now"), ("throttled_since_boot", "since the boot")):
+        if board[field]:
+            facts.append(f"{when}: {', '.join(each.replace('_', ' ') for each in board[field])}")
+    return [", ".join(fact for fact in facts if fact)]
 
 
 def _camera(camera: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 The stick is simulated in C behind the real `load_delegate`; the model files, the processes and their deaths are real.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ import pytest
 
 import twins
 from edgetpu_sim.simulator import Simulator
-from harness import Client, Daemon, running
+from harness import Client, Daemon, coco_ssd_package, running
 
 StartDaemon = Callable[..., Daemon]
 TpuConfig = Callable[..., dict[str, Any]]
@@ -370,6 +371,51 @@ def test_a_stick_that_computes_wrong_is_not_trusted_until_it_does_better(
         assert {m["engine"] for m in client.detections(5)} == {"cpu"}
         twins.answer_cat(simulator.stick(0))
         client.until(on("edgetpu"))
+
+
+def test_fault_31_a_stick_that_answers_nonsense_is_dropped_for_the_cpu(
+    start_daemon: StartDaemon, tpu_config: TpuConfig, simulator: Simulator, tmp_path: Path, assets: Path
+) -> None:
+    package = coco_ssd_package(tmp_path / "coco", assets)
+    manifest = json.loads((package / "model.yaml").read_text())
+    manifest["files"]["edgetpu"] = manifest["files"]["cpu"]
+    (package / "model.yaml").write_text(json.dumps(manifest))
+    stick = simulator.stick(0)
+    stick.claim("all")
+    twins.answer_boxes(stick, [(0.75, 16, (0.25, 0.125, 0.75, 0.5))])
+    with start_daemon(tpu_config(package=str(package))).client() as client:
+        client.until(on("edgetpu"))
+        stick.output_nan()
+        client.until(on("cpu"))
+        status = client.status(lambda s: s["state"] == "degraded")
+        assert "30 outputs in a row make no sense" in status["reason"]
+        assert status["cameras"]["front"]["dropped"]["invalid_output"] >= 30
+
+
+@pytest.mark.parametrize(
+    ("policy", "missing", "words"),
+    [
+        ("prefer", "cpu", "files.cpu: is not given, and accelerator: prefer runs it when the Edge TPU fails"),
+        ("never", "cpu", "files.cpu: is not given, and accelerator: never"),
+        ("required", "edgetpu", "files.edgetpu: is not given, and accelerator: required needs it"),
+    ],
+)
+def test_a_missing_twin_is_named_at_the_start_and_not_when_it_is_needed(
+    start_daemon: StartDaemon,
+    tpu_config: TpuConfig,
+    tmp_path: Path,
+    assets: Path,
+    policy: str,
+    missing: str,
+    words: str,
+) -> None:
+    package = twins.classifier(tmp_path / "half", assets)
+    manifest = json.loads((package / "model.yaml").read_text())
+    del manifest["files"][missing]
+    (package / "model.yaml").write_text(json.dumps(manifest))
+    daemon = start_daemon(tpu_config(package=str(package), accelerator=policy))
+    assert daemon.process.wait(20) == 78
+    assert words in daemon.log
 
 
 def test_fault_28_a_file_that_is_not_compiled_runs_on_the_cpu_and_says_so(

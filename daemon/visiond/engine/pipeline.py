@@ -29,6 +29,7 @@ from visiond.frames import FrameHeader
 from visiond.messages import FrameDropped
 
 MAX_FAILED_INVOKES: Final = 3  # in a row; a new process may do better than this one
+MAX_INVALID_OUTPUTS: Final = 30  # in a row, of an accelerator: a second of a camera; the CPU may do better
 _MARGIN_NS: Final = 2_000_000  # by which the next frame is ready before its turn
 
 
@@ -77,6 +78,8 @@ class Pipeline:
         self._report = report
         self._last: LoadedModel | None = None  # that was invoked
         self._failed = 0  # invokes in a row
+        self._invalid = 0  # outputs of an accelerator in a row, and what was wrong with the last one
+        self._nonsense = ""
         self._running = False  # an invoke is under way
         self._due_ns = 0.0  # when it will end, by the running means
         self._undecoded: _Invoked | None = None
@@ -149,6 +152,8 @@ class Pipeline:
     def _count_failures(self, invoked: _Invoked) -> None:
         if invoked.error is None:
             self._failed = 0
+            if self._invalid >= MAX_INVALID_OUTPUTS:
+                raise InvokesFail(f"{MAX_INVALID_OUTPUTS} outputs in a row make no sense: {self._nonsense}")
             return
         self._failed += 1
         if self._failed == MAX_FAILED_INVOKES:
@@ -223,8 +228,11 @@ class Pipeline:
         try:
             found = model.decoder(invoked.outputs, frame.geometry)
         except InvalidOutput as error:
+            if model.interpreter.engine == "edgetpu":
+                self._invalid, self._nonsense = self._invalid + 1, str(error)
             self._tell(FrameDropped(camera, header.frame, "invalid_output", str(error)))
             return
+        self._invalid = 0
         stages = Stages(
             wait=(invoked.began_ns - header.captured_ns - frame.preprocess_ns) / 1e6,
             preprocess=frame.preprocess_ns / 1e6,
