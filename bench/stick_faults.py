@@ -106,7 +106,8 @@ def _soak(where: Setting) -> list[Figure]:
     front = status["cameras"]["camera0"]
     lost = front["captured"] - front["inferred"] - sum(front["dropped"].values()) - front["pending"]
     grown = seqs == sorted(seqs) and status["clients"]["connected"] == 1
-    detail = f"after {WARM_UP}: {FAULTS} of {', '.join(KINDS)} in turn; RSS {begin[0]:.1f} → {end[0]:.1f} MB; seq goes on: {grown}"
+    detail = f"{FAULTS} of {', '.join(KINDS)} in turn, after {WARM_UP}"
+    detail += f"; RSS {begin[0]:.1f} → {end[0]:.1f} MB; seq goes on: {grown}"
     return [
         Figure("edgetpu soak: clients lost", 1 - status["clients"]["connected"], "clients", "≤ 0", detail),
         Figure("edgetpu soak: frames not accounted for", lost, "frames", "≤ 0", f"dropped: {front['dropped']}"),
