@@ -30,6 +30,7 @@ def encoded(kind: str, size: tuple[int, int] = (64, 48)) -> bytes:
 
 def frames_of(camera: Camera, limit: int = 1000) -> Iterator[NDArray[np.uint8]]:
     for _ in range(limit):
+        camera.prefetch(None)
         if camera.grab() is None:
             return
         frame = camera.retrieve()

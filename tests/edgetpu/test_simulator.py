@@ -533,10 +533,13 @@ def test_hang_until_killed(simulator: Simulator, stick: Stick, model: Path, kind
             assert child.answer() == "loaded"
             child.tell(1)
         stick.wait(lambda counters: counters.faults_fired == 1)
-        before_s = cpu_s(child.process.pid)
-        with pytest.raises(subprocess.TimeoutExpired):
-            child.process.wait(0.3)
-        assert cpu_s(child.process.pid) - before_s <= 0.03  # of 10 ms ticks
+        spent_s = []
+        for _ in range(5):  # its other threads may still be at work for a moment
+            before_s = cpu_s(child.process.pid)
+            with pytest.raises(subprocess.TimeoutExpired):
+                child.process.wait(0.3)
+            spent_s.append(cpu_s(child.process.pid) - before_s)
+        assert min(spent_s) <= 0.03  # of 10 ms ticks
         child.process.kill()
         assert child.end()[0] == -signal.SIGKILL
 
