@@ -1,32 +1,168 @@
-#!/bin/sh
-# Installs visiond for systemd on Debian 12/13 and Raspberry Pi OS, 64-bit: program, user, configuration, unit.
-# Usage: sudo ./install.sh [--dry-run]. Running it again upgrades the program and keeps the configuration.
-set -eu
-project=$(cd "$(dirname "$0")" && pwd)
-venv=/opt/visiond/venv
-config=/etc/visiond/visiond.yaml
-python=/usr/bin/python3  # the system's: picamera2 comes with it, and the service can reach it
+#!/bin/bash
+# Installs visiond for systemd; --help tells how. Its parts are in tools/install.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # sh install.sh
+set -euo pipefail
+umask 022
+unset PYTHONPATH PYTHONHOME
 
-case ${1:-} in
-    "") step() { echo "$1"; shift; "$@"; } ;;
-    --dry-run) step() { echo "$1"; shift; echo "    $*"; } ;;
-    *) echo "install.sh: unknown option $1; there is --dry-run" >&2; exit 64 ;;
-esac
-[ "$(id -u)" -eq 0 ] || [ "${1:-}" = --dry-run ] || { echo "install.sh: run it as root: sudo ./install.sh" >&2; exit 77; }
-command -v systemctl >/dev/null || { echo "install.sh: systemd is not here; visiond's unit needs it" >&2; exit 69; }
-sh "$project/tools/check-python.sh" "$python"
+usage() {
+    cat <<'END'
+Installs visiond as a service of systemd, on Debian 12 and 13 and Raspberry Pi OS Bookworm and Trixie, 64-bit.
 
-step "program: $venv" "$python" -m venv --system-site-packages "$venv"
-step "packages, from the network" "$venv/bin/pip" install --quiet --disable-pip-version-check --upgrade "$project[tools]"
-getent passwd visiond >/dev/null ||
-    step "user visiond" useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin visiond
-step "the user may open cameras" usermod --append --groups video visiond
-if [ -e "$config" ]; then
-    echo "configuration: $config is there and stays as it is"
-else
-    step "configuration: $config" install -D -m 0640 -g visiond "$project/config/visiond.yaml" "$config"
-fi
-step "JSON Schema for editors" sh -c "mkdir -p /usr/share/visiond && '$venv/bin/visiond' schema > /usr/share/visiond/visiond.schema.json"
-step "unit: visiond.service" install -m 0644 "$project/systemd/visiond.service" /etc/systemd/system/visiond.service
-step "systemd reads its units again" systemctl daemon-reload
-echo "next: edit $config, then: $venv/bin/visiond check && systemctl enable --now visiond"
+  sudo ./install.sh [--offline DIR] [--network-cameras | --no-network-cameras]
+        install, or upgrade: the new version is tried with this device's configuration before the old one goes, and the
+        old one comes back when the new one gives no results. A second run changes nothing.
+  sudo ./install.sh --rollback       the version before this one, as it was
+  sudo ./install.sh --uninstall      all goes but the configuration
+  sudo ./install.sh --purge          that too
+  ./install.sh --download DIR [--arch aarch64|x86_64] [--python 3.11|3.13]
+        on a machine with a network: fetch what --offline DIR needs. Debian 12 has Python 3.11, Debian 13 has 3.13
+
+  --offline DIR           take all packages from DIR
+  --network-cameras       let the service reach cameras on private networks; kept through upgrades
+  --no-network-cameras    not any more
+  --dry-run               say each step and change nothing; goes with any of these, without root
+
+Program: /opt/visiond. Configuration: /etc/visiond/visiond.yaml; packages of Python that this device needs beside, one a
+line as pip takes them: /etc/visiond/requirements.txt.
+END
+}
+
+project=$(cd "$(dirname "$(readlink --canonicalize "$0")")" && pwd)
+# shellcheck source=tools/install/words.sh
+. "$project/tools/install/words.sh"
+# shellcheck source=tools/install/system.sh
+. "$project/tools/install/system.sh"
+# shellcheck source=tools/install/wheels.sh
+. "$project/tools/install/wheels.sh"
+# shellcheck source=tools/install/releases.sh
+. "$project/tools/install/releases.sh"
+# shellcheck source=tools/install/files.sh
+. "$project/tools/install/files.sh"
+# shellcheck source=tools/install/service.sh
+. "$project/tools/install/service.sh"
+# shellcheck source=tools/install/removal.sh
+. "$project/tools/install/removal.sh"
+
+main() {
+    local verb=install folder='' architecture=aarch64 version=3.11 value
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --dry-run) dry_run=yes ;;
+            --rollback | --uninstall | --purge) one_verb "${1#--}" ;;
+            --download | --offline | --arch | --python)
+                value=$(value_of "$@") # alone in its line: only so does its refusal end this program
+                case $1 in
+                    --download) one_verb download && folder=$value ;;
+                    --offline) offline=$value ;;
+                    --arch) architecture=$value ;;
+                    --python) version=$value ;;
+                esac
+                shift
+                ;;
+            --network-cameras) network_cameras=yes ;;
+            --no-network-cameras) network_cameras=no ;;
+            --help) usage && exit ;;
+            *) refuse 64 "unknown option $1; ./install.sh --help lists them" ;;
+        esac
+        shift
+    done
+    [ "$verb" = download ] || check_root
+    case $verb in
+        download) download_wheels "$folder" "$architecture" "$version" ;;
+        install) install_or_upgrade ;;
+        rollback) go_to_previous ;;
+        uninstall) uninstall ;;
+        purge)
+            uninstall
+            purge
+            ;;
+    esac
+    said_changes
+}
+
+one_verb() {
+    [ "$verb" = install ] || refuse 64 "--$verb and --$1 do not go together: give one of them"
+    verb=$1
+}
+
+value_of() { # OPTION VALUE…
+    case ${2:-} in
+        '' | --*) refuse 64 "$1 needs a value; ./install.sh --help tells which" ;;
+    esac
+    echo "$2"
+}
+
+install_or_upgrade() {
+    local name before
+    check_system
+    [ -z "$offline" ] || { check_wheels "$offline" && offline=$(readlink --canonicalize "$offline"); }
+    [ -e "$project/setup.cfg" ] || refuse 64 "this copy of install.sh has no program beside it: run the one in the project's folder; here there are --rollback, --uninstall, --purge"
+    put_back_when_interrupted
+    adopt_old_layout
+    before=$(current)
+    name=$(new_release_name)
+    case $before in
+        '') echo "visiond: $name, for the first time" ;;
+        "$name") echo "visiond: $name, which is installed" ;;
+        *) echo "visiond: $before, to be $name" ;;
+    esac
+    make_user "$project/systemd/sysusers.conf"
+    put_config
+    build_release "$name"
+    if [ "$(current)" != "$name" ]; then
+        if ! try_release "$name"; then
+            remove_other_releases
+            refuse 1 "$name does not do on this device: see above; ${before:-no version} goes on as before"
+        fi
+    fi
+    change_to "$name"
+    remove_other_releases
+    tell_findings
+    echo "visiond: before $(version_of "$before"), now $(version_of "$name")"
+}
+
+go_to_previous() {
+    local name before
+    name=$(previous)
+    [[ -n $name && $name != "$(current)" ]] || refuse 69 "there is no earlier version to go back to: $base/releases has only the one that runs"
+    echo "visiond: $(current), to be $name again"
+    put_back_when_interrupted
+    before=$(current)
+    try_release "$name" || refuse 1 "$name does not do with this configuration: see above; $before goes on as before"
+    change_to "$name"
+    echo "visiond: before $(version_of "$before"), now $(version_of "$name")"
+}
+
+version_of() { # RELEASE-NAME
+    case ${1:-} in
+        '') echo none ;;
+        *) echo "${1%-*} ($1)" ;;
+    esac
+}
+
+put_back_when_interrupted() {
+    trap on_exit EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 141' PIPE
+    trap 'exit 143' TERM
+}
+
+# shellcheck disable=SC2317 # the trap calls it
+on_exit() {
+    trap '' HUP INT PIPE TERM
+    set +e # who reads what is said here may be gone, as when an SSH connection breaks: the old version comes back all the same
+    if [ -n "$unconfirmed" ] && [ "$dry_run" = no ]; then go_back "the installation was interrupted"; fi
+    if [ -n "$building" ] && [ "$dry_run" = no ]; then
+        rm -rf "$building" "$base/tmp"
+        echo "install.sh: $(basename "$building") was not finished, see above; $([ -n "$(current)" ] && current || echo "no version") goes on as before" >&2
+    fi
+}
+
+tell_findings() { # what is on this device, and what is missing with the command that mends it
+    "$python" -I -B "$project/tools/install/findings.py" --root "${root:-/}" --config "$config"
+}
+
+main "$@"
+exit # what follows here in a newer install.sh, copied over this one while it runs, is not read

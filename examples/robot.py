@@ -1,5 +1,6 @@
 """A robot that stops for what it is told. Run: .venv/bin/python examples/robot.py SOCKET LABEL"""
 
+import os
 import sys
 
 from visiond.client import Refused, stay_connected
@@ -20,3 +21,5 @@ except Refused as refusal:
     sys.exit(str(refusal))
 except KeyboardInterrupt:
     pass
+except BrokenPipeError:  # whoever read our lines has gone, as `head` does
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still writes when it ends

@@ -74,6 +74,7 @@ class Daemon:
 
     def __init__(self, config: Path, socket_path: Path, prefix: Sequence[str] = ()) -> None:
         """`prefix`: a command that runs the daemon in its own way, such as setpriv."""
+        self.config = config
         self.socket_path = socket_path
         self.log_path = config.with_suffix(".log")
         with self.log_path.open("wb") as log:

@@ -113,6 +113,8 @@ def status(state: str = "ok", reason: str | None = None, clients: dict[str, int]
         "dropped": {"superseded": 2, "expired": 0},
         "pending": 1,
         "skipped": {"unreadable": 4},
+        "quality": None,
+        "remark": None,
         "result_age_ms": 33.3,
         "restarts": 0,
     }
@@ -147,6 +149,7 @@ def status(state: str = "ok", reason: str | None = None, clients: dict[str, int]
         "engines": {"objects": engine},
         "edgetpus": [],
         "board": None,
+        "reload": None,
         "clients": clients or {"connected": 0, "max": 0, "refused": 0, "closed_slow": 0},
     }
 

@@ -188,3 +188,28 @@ def test_the_example_robot_stops_when_it_should(daemon: NumberedDaemon, path: Pa
             daemon.start()
         finally:
             robot.kill()
+
+
+def test_the_example_robot_ends_without_a_traceback_when_nobody_reads_it(
+    daemon: NumberedDaemon, path: Path, root: Path
+) -> None:
+    """As in `robot.py … | head -1`."""
+    with subprocess.Popen(
+        [sys.executable, str(root / "examples" / "robot.py"), str(path), "cat"],
+        env={"PYTHONPATH": str(root / "daemon")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as robot:
+        assert robot.stdout is not None
+        assert robot.stderr is not None
+        try:
+            daemon.wait_for(connected=1)
+            robot.stdout.close()
+            seconds = itertools.count(1)
+            while robot.poll() is None:
+                daemon.publish(objects=1, published_ns=next(seconds) * 10**9)
+                select.select([robot.stderr], [], [], 0.05)
+            assert (robot.returncode, robot.stderr.read()) == (0, "")
+        finally:
+            robot.kill()

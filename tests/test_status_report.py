@@ -243,3 +243,10 @@ def test_a_board_that_is_hot_or_short_of_voltage_is_shown() -> None:
     assert "81 °C, 120 MB of memory free" in line
     assert "now: undervoltage, throttled" in line
     assert "since the boot: soft temperature limit" in line
+
+
+def test_a_camera_that_shows_little_is_remarked_on() -> None:
+    message = made_up_status("ok", None)
+    message["cameras"]["front"] |= {"quality": "dark", "remark": "the picture is almost black: is there light?"}
+    shown = "\n".join(report(cast(Status, message)))
+    assert f"skipped: 4 unreadable\n{'':19}the picture is almost black: is there light?\ncamera rear" in shown

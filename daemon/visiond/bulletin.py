@@ -38,6 +38,7 @@ class Bulletin:
         self._fleet = fleet
         self._packages = packages
         self._board: Board | None = None
+        self._reload: dict[str, str | None] | None = None
         self._instance = uuid.uuid4().hex
         self._started_s = time.monotonic()
 
@@ -47,6 +48,10 @@ class Bulletin:
         self._board = board
         if now != before and (now or before):
             log.warning("board: %s", ", ".join(now) or "neither throttled nor short of voltage any more")
+
+    def note_reload(self, result: str, reason: str | None) -> None:
+        """Take in what became of the last reload: applied, refused or undone."""
+        self._reload = {"result": result, "reason": reason}
 
     def hello(self) -> dict[str, Any]:
         """Return the fields of the first message of each connection."""
@@ -81,6 +86,7 @@ class Bulletin:
             "engines": engines,
             "edgetpus": self._fleet.status(),
             "board": self._board_status(),
+            "reload": self._reload,
             "clients": clients,
         }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import signal
 import sys
@@ -12,6 +11,8 @@ from pathlib import Path
 
 from visiond import __version__
 from visiond.errors import OutputClosed, UsageError, VisiondError
+
+_UNNAMED = Path()  # --bundle without a file's name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,9 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """The daemon, in the foreground, until SIGTERM or Ctrl-C."""
-    from visiond import service
+    from visiond import journal, service
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    journal.set_up()
     if arguments.socket is not None and not arguments.socket.name:
         raise UsageError(f"--socket '{arguments.socket}': give the path of a socket, such as /tmp/v.sock")
     return service.run(_config_path(arguments), arguments.socket)
@@ -93,7 +94,20 @@ def doctor(arguments: argparse.Namespace) -> int:
         raise UsageError("--seconds: is for --exercise, give both or neither")
     if arguments.exercise and seconds is None:
         seconds = DEFAULT_SECONDS
+    if arguments.bundle is not None:
+        from visiond.doctor.bundle import bundle
+
+        target = None if arguments.bundle is _UNNAMED else arguments.bundle
+        config = _config_path(arguments)
+        return bundle(config, arguments.socket, seconds, arguments.json, target, sys.stdout, sys.stderr)
     return examine(_config_path(arguments), arguments.socket, seconds, arguments.json, sys.stdout, sys.stderr)
+
+
+def reload(arguments: argparse.Namespace) -> int:
+    """Ask the daemon to read its configuration again."""
+    from visiond.control import reload as ask
+
+    return ask(_socket_path(arguments), sys.stdout)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -121,12 +135,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     examiner.add_argument("--exercise", action="store_true", help="let each free Edge TPU work, next to the CPU")
     examiner.add_argument("--seconds", type=float, help="how long, with --exercise; 20 unless given")
+    examiner.add_argument(
+        "--bundle",
+        type=Path,
+        nargs="?",
+        const=_UNNAMED,
+        metavar="FILE.tar.gz",
+        help="write a report to send: findings, status, versions, log, configuration without passwords; no pictures",
+    )
     for each in (daemon, checker, examiner):
         each.add_argument("-c", "--config", type=Path, help="default: $VISIOND_CONFIG, else /etc/visiond/visiond.yaml")
     verb("schema", schema, "print the JSON Schema of the configuration")
     reader = verb("status", status, "the daemon's state; exit 0 ok, 1 degraded or blind, 69 no daemon")
     follower = verb("watch", watch, "follow the detections, as a table or as JSON lines")
-    for each in (reader, follower, examiner):
+    reloader = verb("reload", reload, "let the daemon read its configuration again; prints what was applied or refused")
+    for each in (reader, follower, examiner, reloader):
         each.add_argument("--socket", type=Path, help="the daemon's socket, where it is not at its default place")
     lister = verb("cameras", cameras, "what can be opened here, with formats")
     for each in (reader, follower, lister):

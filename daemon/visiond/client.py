@@ -115,6 +115,7 @@ class Status(TypedDict):
     engines: dict[str, dict[str, Any]]
     edgetpus: list[dict[str, Any]]
     board: dict[str, Any] | None
+    reload: dict[str, Any] | None
     clients: dict[str, int]
 
 

@@ -242,6 +242,13 @@ class Config(_Section):
         title="at least one model under a name of its own",
         description="The models by name, and where their packages are.",
     )
+    reload_trial_s: float = Field(
+        default=30,
+        ge=1,
+        le=600,
+        description="Seconds within which a reloaded configuration must give results again; else the last one that did "
+        "comes back.",
+    )
     edgetpu: EdgeTpu = Field(default_factory=lambda: EdgeTpu(), description="The Edge TPU that models may use.")
 
     def with_socket(self, path: Path) -> Config:

@@ -71,11 +71,16 @@ def _package(package: str, info: ValidationInfo) -> str:
 def _devices(text: str) -> str:
     if text == "all":
         return text
+    names = []
     for device in text.split(","):
+        if device.strip() == "all":
+            raise ValueError("all stands alone: give all, or the sticks one by one")
         try:
-            parse_device(device)
+            names.append(parse_device(device))
         except ValueError as error:
             raise ValueError(f'"{device.strip()}" is {error}; or all') from error
+    if len({(name.index or 0, name.port) for name in names}) < len(names):
+        raise ValueError("names a stick twice, give each once")
     return text
 
 

@@ -30,7 +30,7 @@ def report_contradictions(document: Document) -> None:
         wanted = _group(cameras, camera).get("model")
         if isinstance(wanted, str) and names and wanted not in names:
             document.report(("cameras", camera, "model"), f"no model has this name{nearest(wanted, names)}")
-    if models and not names:
+    if isinstance(document.data.get("models"), Mapping) and not names:
         document.report(("models",), "names no model, give at least one beside path", at_key=True)
 
 

@@ -44,6 +44,8 @@ def _why_blind(name: str, camera: Mapping[str, Any], engine: Mapping[str, Any]) 
         why = f": {engine['reason']}" if engine["reason"] else ""
         state = "has failed" if engine["state"] == "failed" else f"is {engine['state']}"
         return f"camera {name}: its model {camera['model']} {state}{why}"
+    if camera["result_age_ms"] is None and not camera["reason"]:
+        return f"camera {name}: no result yet"
     why = f": {camera['reason']}" if camera["reason"] else " although camera and model are at work"
     return f"camera {name}: no result within {BLIND_AFTER_S:.0f} s{why}"
 

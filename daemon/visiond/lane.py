@@ -56,6 +56,11 @@ class Lane:
         self.epoch += 1
         self._tracker.reset()
 
+    @property
+    def captured_ns(self) -> int:
+        """When the frame that was published last was captured (CLOCK_MONOTONIC), 0 before the first."""
+        return self._captured_ns or 0
+
     def result_age_ms(self, now_ns: int) -> float | None:
         """Age of the frame that was published last, None before the first."""
         return None if self._captured_ns is None else (now_ns - self._captured_ns) / 1e6

@@ -9,6 +9,8 @@ from typing import Any, Final, get_args
 from visiond.detection import Result
 
 NO_RUNTIME: Final = "no_runtime"  # none is installed, works, and may be used
+NO_LIBRARY: Final = "no_library"  # libedgetpu is not there, or cannot be loaded
+STICK_BUSY: Final = "busy"  # another process has the stick
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,10 @@ class OpenCamera:
 class CameraReport:
     """Camera worker → parent, on each change and once a second.
 
-    `state`: opening, streaming, absent, lost, busy, refused, ended. `reason`: what is wrong and what to do, in words.
+    `state`: opening, streaming, absent, lost, frozen, busy, refused, ended. `reason`: what is wrong and what to do.
     `retry_in_s` dates the next try. `fps` is measured over the last second. `skipped` counts, by reason, what never
-    became a frame (an unreadable picture, a corrupt buffer), since the worker started.
+    became a frame (an unreadable picture, a corrupt buffer), since the worker started. While it streams: `quality` is
+    dark, bright or flat where there is little to see, and `remark` says what had better be changed.
     """
 
     state: str
@@ -41,6 +44,8 @@ class CameraReport:
     format: str | None = None
     fps: float | None = None
     skipped: dict[str, int] | None = None
+    quality: str | None = None
+    remark: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +177,7 @@ class FrameDropped:
 class Fault:
     """Worker → parent: last words before it exits. `permanent`: trying again cannot help until a person mends it.
 
-    `kind` is given where the parent must know the cause: NO_RUNTIME.
+    `kind` is given where the parent must know the cause: NO_RUNTIME, NO_LIBRARY, STICK_BUSY.
     """
 
     text: str

@@ -42,7 +42,18 @@ def default_socket_path() -> Path:
 def running_socket_path() -> Path:
     """Return where a client looks for a daemon: this user's own socket if it is there, else the system's."""
     own = default_socket_path()
-    return SYSTEM_SOCKET if not own.exists() and SYSTEM_SOCKET.exists() else own
+    return SYSTEM_SOCKET if not own.exists() and _may_be_there(SYSTEM_SOCKET) else own
+
+
+def _may_be_there(path: Path) -> bool:
+    """Whether it exists, or lies where this user may not look: connecting then says what is missing."""
+    try:
+        path.lstat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def default_models_path() -> Path:

@@ -63,6 +63,8 @@ def report(message: Status) -> Iterator[str]:
         ],
     )
     clock = "wall clock synchronized" if message["wall_synced"] else "wall clock not synchronized: it may be wrong"
+    if (last := message["reload"]) is not None:
+        yield from _titled("last reload", [last["result"] + (f": {last['reason']}" if last["reason"] else "")])
     yield from _titled("daemon", [f"up {_duration(message['uptime_s'])}; {clock}"])
 
 
@@ -103,6 +105,8 @@ def _camera(camera: Mapping[str, Any]) -> list[str]:
     skipped = ", ".join(f"{count} {reason}" for reason, count in camera["skipped"].items() if count)
     if skipped:
         lines.append(f"skipped: {skipped}")
+    if camera["remark"]:
+        lines.append(camera["remark"])
     return lines + _trouble(camera)
 
 

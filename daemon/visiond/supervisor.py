@@ -83,12 +83,24 @@ class Worker:
         self._kill_reason: str | None = None
         self._last_words: deque[str] = deque(maxlen=LAST_WORDS)
         self._deadline: asyncio.TimerHandle | None = None
+        kind, _, part = name.partition(" ")
+        self._fields = {kind: part}  # of the journal
         self._backoff_s = FIRST_BACKOFF_S
 
     @property
     def pid(self) -> int | None:
         """Process id while it runs."""
         return None if self._process is None else self._process.pid
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is meant to have no child now."""
+        return not self._may_start.is_set()
+
+    @property
+    def overdue_s(self) -> float | None:
+        """Seconds past the deadline that the child was given, below 0 before it, None while there is none."""
+        return None if self._deadline is None else asyncio.get_running_loop().time() - self._deadline.when()
 
     @property
     def next_try_in_s(self) -> float | None:
@@ -119,9 +131,11 @@ class Worker:
                 if not ended.planned:
                     ended = replace(ended, retry_in_s=self._max_backoff_s if ended.permanent else self._backoff_s)
                     self._backoff_s = min(self._backoff_s * 2, self._max_backoff_s)
-                    log.error("%s: %s; next try in %.1f s", self.name, ended.reason, ended.retry_in_s)
+                    log.error(
+                        "%s: %s; next try in %.1f s", self.name, ended.reason, ended.retry_in_s, extra=self._fields
+                    )
                 else:
-                    log.info("%s: %s", self.name, ended.reason)
+                    log.info("%s: %s", self.name, ended.reason, extra=self._fields)
                 await self._pause(ended)
                 self.restarts += 1
         finally:
@@ -248,7 +262,7 @@ class Worker:
         line = self._redact(line)
         if not line.startswith("INFO:"):  # a library's greeting explains no death
             self._last_words.append(line)
-        log.info("%s: %s", self.name, line)
+        log.info("%s: %s", self.name, line, extra=self._fields)
 
     async def _exited(self) -> None:
         """Wait for the child's end without blocking the loop; return as well when it cannot be killed."""

@@ -24,6 +24,7 @@ from visiond.messages import CameraReport, Fault, OpenCamera, RingOffer, from_js
 
 PATIENCE_S = float(os.environ.get("VISIOND_TEST_PATIENCE_S", "20"))  # longer on an emulated processor
 SOURCE_ROOT = Path(__file__).resolve().parents[2] / "daemon"
+TESTS = Path(__file__).resolve().parents[1]
 
 
 class CameraProcess:
@@ -35,7 +36,9 @@ class CameraProcess:
         size: tuple[int, int] | None = None,
         fps: float | None = None,
         rotate: int = 0,
+        module: str = "visiond.cameras.worker",
     ) -> None:
+        """`module` may be one of the tests' that puts a stand-in for a device into the real worker."""
         self.reports: list[CameraReport] = []
         self.rings = 0
         self.ring: FrameRing | None = None
@@ -46,14 +49,14 @@ class CameraProcess:
         self.started_ns = time.monotonic_ns()
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "visiond.cameras.worker", "front"),
+                *(sys.executable, "-m", module, "front"),
                 *("--channel", str(child.fileno()), "--parent", str(os.getpid())),
             ],
             pass_fds=[child.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=self._stderr,
             stderr=self._stderr,
-            env={**os.environ, "PYTHONPATH": str(SOURCE_ROOT)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join((str(SOURCE_ROOT), str(TESTS)))},
         )
         child.close()
         self._channel.send(to_json(OpenCamera("front", source, size, fps, rotate)))

@@ -42,6 +42,7 @@ class MjpegServer:
     ) -> None:
         self.requests: list[dict[str, str]] = []  # the headers of each
         self.stopped = threading.Event()
+        self.silent = threading.Event()  # while it is set, no picture is sent and no connection ends
         self._pictures = pictures
         self._period_s = 1 / fps
         self._expected = None
@@ -97,6 +98,8 @@ class MjpegServer:
         request.end_headers()
         due_s = time.monotonic()
         for picture in self._pictures():
+            while self.silent.is_set() and not self.stopped.wait(0.01):
+                pass
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
             request.wfile.write(head.encode() + picture + b"\r\n")
             due_s = max(due_s + self._period_s, time.monotonic() - 1)

@@ -50,6 +50,10 @@ class RtspCamera:
         """Stop it in the middle of all it does; its connections stay open."""
         self._process.send_signal(signal.SIGSTOP)
 
+    def go_on(self) -> None:
+        """End the freeze."""
+        self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()

@@ -199,7 +199,7 @@ def test_without_a_size_the_camera_keeps_its_own(open_with: OpenWith) -> None:
     ("device", "fourcc", "state", "words"),
     [
         ({"captures": False}, "YUYV", "refused", "gives no pictures"),
-        ({"busy": True}, "YUYV", "busy", "another program uses it"),
+        ({"busy": True}, "YUYV", "busy", "uses it; "),
         ({"formats_offered": SENSOR}, "YUYV", "refused", r"\(RG10\) can be used; read a raw sensor with csi:0"),
         ({}, "BGR3", "refused", "gives BGR3 although YUYV was asked"),
     ],
@@ -243,3 +243,28 @@ def test_a_grey_camera_gives_three_channels(open_with: OpenWith) -> None:
     assert frame is not None
     assert frame.shape == (480, 640, 3)
     assert (frame == 7).all()
+
+
+@pytest.mark.parametrize(("driver", "has_sensor"), [("uvcvideo", True), ("vivid", False), ("v4l2 loopback", False)])
+def test_pictures_that_a_driver_draws_need_no_noise(open_with: OpenWith, driver: str, has_sensor: bool) -> None:
+    device = {"capability": lambda _: Capability(driver, "Webcam", "usb-1", 1)}
+    assert open_with([True], FRAME, device=device)[0].has_sensor is has_sensor
+
+
+def test_fault_04_a_stamp_that_does_not_advance_is_no_new_frame(open_with: OpenWith) -> None:
+    camera, capture = open_with([True] * 6, FRAME)
+    stamps_ms = iter([10.0, 10.0, 10.0, 20.0, 20.0, 30.0])
+    capture.get = lambda _: next(stamps_ms)  # type: ignore[method-assign]
+    camera.grab()
+    assert camera.skipped == {"repeated": 2}  # the first is only looked at: it may be older than the opening
+    camera.grab()
+    assert camera.skipped == {"repeated": 3}
+    assert next(stamps_ms, None) is None
+    assert next(capture.grabs, None) is None
+
+
+def test_fault_10_a_number_in_the_configuration_is_remarked_on(
+    open_with: OpenWith, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(v4l2, "numbered_remark", lambda path: f"{path} may be another camera")
+    assert open_with([True], FRAME)[0].name_remark == "/dev/null may be another camera"

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -162,6 +163,19 @@ def test_fault_16_a_stick_pulled_out_and_plugged_in_again(
         assert (back["epoch"], back["missed"]) == (before["epoch"] + 2, 0)
 
 
+def test_a_stick_that_is_plugged_in_again_is_taken_back_at_once_each_time(
+    start_daemon: StartDaemon, tpu_config: TpuConfig, simulator: Simulator
+) -> None:
+    with start_daemon(tpu_config()).client() as client:
+        client.until(on("edgetpu"))
+        for _ in range(5):
+            simulator.stick(0).unplug()
+            client.status(stick_is("absent"))
+            simulator.stick(0).plug()
+            spent_s, _ = seconds_until(client, on("edgetpu"))
+            assert spent_s < 5.0
+
+
 def test_a_cold_twin_is_started_when_the_stick_fails_and_ended_when_it_is_back(
     start_daemon: StartDaemon, tpu_config: TpuConfig, simulator: Simulator
 ) -> None:
@@ -275,6 +289,21 @@ def test_fault_20_a_library_that_cannot_be_loaded_is_told_and_not_tried(
         client.until(on("edgetpu"))
 
 
+def test_fault_20_a_file_that_does_not_load_is_the_librarys_fault_and_never_the_sticks(
+    start_daemon: StartDaemon, tpu_config: TpuConfig, simulator: Simulator
+) -> None:
+    """It is an ELF file of this machine, so that only loading it shows what it is not."""
+    edgetpu = {"library": sys.executable, "reset": True, "max_backoff_s": 0.5}
+    daemon = start_daemon(tpu_config(edgetpu=edgetpu))
+    with daemon.client() as client:
+        status = client.status(stick_is("no_library"))
+        assert status["engines"]["cats"]["engine"] in ("cpu", None)
+        client.detections(20)
+        assert client.status()["edgetpus"][0]["state"] == "no_library"
+        assert simulator.creates == 0
+    assert "resetting" not in daemon.log
+
+
 @pytest.mark.parametrize("where", ["create_segv", "prepare_segv", "segv"])
 def test_fault_20_a_pair_that_crashes_is_tried_three_times_and_then_left_alone(
     start_daemon: StartDaemon, tpu_config: TpuConfig, simulator: Simulator, tmp_path: Path, where: str
@@ -365,8 +394,10 @@ def test_a_stick_that_computes_wrong_is_not_trusted_until_it_does_better(
 ) -> None:
     simulator.stick(0).output_constant(1)
     with start_daemon(tpu_config(edgetpu={"max_backoff_s": 0.5})).client() as client:
-        status = client.status(lambda s: s["state"] == "degraded" and "its trial has failed" in s["reason"])
-        assert "cat.jpg: expected Egyptian cat" in status["reason"]
+        status = client.status(lambda s: "its trial has failed" in (s["edgetpus"][0]["reason"] or ""))
+        assert "cat.jpg: expected Egyptian cat" in status["edgetpus"][0]["reason"]
+        states = {client.status()["edgetpus"][0]["state"] for _ in range(4)}
+        assert states == {"failed"}, "one lasting state, while it is tried again and again"
         assert {m["engine"] for m in client.detections(5)} == {"cpu"}
         twins.answer_cat(simulator.stick(0))
         client.until(on("edgetpu"))
@@ -454,7 +485,8 @@ def test_a_second_daemon_is_refused_before_it_touches_the_stick(
 ) -> None:
     with start_daemon(tpu_config()).client() as owner, start_daemon(tpu_config()).client() as second:
         owner.until(on("edgetpu"))
-        status = second.status(lambda s: s["state"] == "degraded" and "is used by process" in s["reason"])
+        status = second.status(lambda s: s["edgetpus"][0]["state"] == "busy" and s["state"] == "degraded")
+        assert "is used by process" in status["edgetpus"][0]["reason"]
         assert status["engines"]["cats"]["engine"] == "cpu"
         assert {m["engine"] for m in owner.detections(10)} == {"edgetpu"}
         assert simulator.stick(0).counters().second_openers == 0

@@ -103,6 +103,40 @@ def test_one_model_on_two_sticks_uses_both_and_outlives_one(
         assert status["engines"]["cats"]["workers"][2]["results"] == 0, "the twin was not needed"
 
 
+def test_a_stick_that_goes_takes_no_other_one_with_it(
+    start_daemon: StartDaemon, tpu_config: TpuConfig, simulator: Simulator
+) -> None:
+    """Numbers change when a stick goes; the one that works goes on, and the other is taken back in its place."""
+    second = simulator.stick(1)
+    second.plug()
+    twins.answer_cat(second)
+    daemon = start_daemon(tpu_config(device="all", edgetpu={"max_backoff_s": 1}))
+
+    def ports(status: dict[str, Any]) -> list[tuple[str, str | None]]:
+        return [(stick["state"], stick["port"]) for stick in status["edgetpus"]]
+
+    both = [("in_use", "2-1"), ("in_use", "2-2")]
+    with daemon.client() as client:
+        client.status(lambda s: ports(s) == both)
+        worker = daemon.workers()["engine usb:1"]
+        epoch = client.until(on_edgetpu)["epoch"]
+        simulator.stick(0).unplug()
+        client.status(lambda s: ports(s) == [("absent", None), ("in_use", "2-2")])
+        messages = client.detections(20)
+        assert {(message["engine"], message["epoch"]) for message in messages} == {("edgetpu", epoch)}
+        assert daemon.workers()["engine usb:1"] == worker
+        simulator.stick(0).plug()
+        client.status(lambda s: ports(s) == both)
+        for stick in (simulator.stick(0), second):
+            stick.unplug()
+        client.status(lambda s: [state for state, _ in ports(s)] == ["absent", "absent"])
+        second.plug()
+        client.status(lambda s: ("in_use", "2-2") in ports(s))
+        simulator.stick(0).plug()
+        client.status(lambda s: sorted(ports(s)) == both)
+        assert simulator.stick(0).counters().second_openers == second.counters().second_openers == 0
+
+
 def test_two_models_on_one_stick_share_a_process_and_their_swaps_are_told(
     start_daemon: StartDaemon, tpu_config: TpuConfig, simulator: Simulator, tmp_path: Path, assets: Path
 ) -> None:
@@ -127,7 +161,8 @@ def test_two_models_on_one_stick_share_a_process_and_their_swaps_are_told(
             worker = status["engines"][model]["workers"][0]
             assert worker["swap_ms"] == pytest.approx(12, abs=4)
             assert worker["swaps"] < 0.4 * worker["results"], "without an order every second invoke is a swap"
-    assert all(count == pytest.approx(100, rel=0.1) for count in counts.values()), counts
+    # Looser than with one model: a camera that has no frame in its model's part of a round waits for the next.
+    assert all(count == pytest.approx(100, rel=0.35) for count in counts.values()), counts
     counters = stick.counters()
     assert counters.swaps < 0.3 * counters.invokes
 

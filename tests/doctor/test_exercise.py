@@ -69,6 +69,7 @@ ORDER = TrialOrder("objects", "/p", "auto", 1, "2-1", 0, "lib", "/sys", None, {}
         ({}, "ok"),
         ({"top_iou": 0.5}, "fail"),
         ({"top_differs": 1}, "fail"),
+        ({"max_quanta": 80.0, "mean_quanta": 0.06}, "ok"),
         ({"max_quanta": 40.0, "mean_quanta": 2.0}, "warn"),
     ],
 )
@@ -84,3 +85,13 @@ def test_a_package_without_a_twin_says_so() -> None:
     order = TrialOrder("objects", "/p", "auto", 1, "2-1", 0, "lib", "/sys", None, {}, seconds=20.0)
     _, agreement = exercise_findings(order, Trial(told={"timed": TIMED}))
     assert agreement.state == "skipped"
+
+
+def test_the_limits_are_told_and_a_slow_stick_is_so_many_times_slower() -> None:
+    trial = Trial(
+        told={"timed": {**TIMED, "p50_ms": 80.0}, "compared": {**COMPARED, "max_quanta": 1.0, "mean_quanta": 0.01}}
+    )
+    _, agreement, gain = exercise_findings(ORDER, trial)
+    assert "0.010 on average (limit 0.5)" in agreement.seen
+    assert gain.seen == "80.0 ms on the stick, 40.0 ms on the CPU: 2.0 times slower"
+    assert gain.state == "warn"

@@ -9,6 +9,7 @@ from edgetpu_sim.simulator import BUILD
 from visiond.doctor.models import read_setup
 from visiond.doctor.report import Finding
 from visiond.doctor.software import software_findings
+from visiond.engine.runtimes.installed import pip
 
 
 def look(place: Place, library: str | None = None, stick_is_there: bool = True) -> dict[str, Finding]:
@@ -66,7 +67,7 @@ def test_pypis_gis_tool_of_pycorals_name_is_told(place: Place, tmp_path: Path, m
     finding = look(place)["pycoral"]
     assert finding.state == "warn"
     assert "GIS tool" in str(finding.cause)
-    assert str(finding.remedy).startswith("pip uninstall pycoral")
+    assert str(finding.remedy).startswith(pip("uninstall pycoral"))
 
 
 def test_a_runtime_that_crashes_is_named_and_the_others_are_asked_all_the_same(
@@ -91,4 +92,40 @@ def test_a_configured_runtime_that_is_missing_fails(
     place.settings["runtime"] = "pycoral"
     finding = look(place)["pycoral"]
     assert finding.state == "fail"
-    assert "models.objects.runtime: auto" in str(finding.remedy)
+    assert "set runtime: auto" in str(finding.remedy)
+
+
+def test_a_runtime_that_is_not_installed_has_one_remedy(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """tflite-runtime is hidden, should it be installed here."""
+    monkeypatch.setattr(
+        "visiond.doctor.software._ask",
+        lambda names, *_: (
+            {
+                name: {"name": name, "fact": f"{name} is not installed", "remedy": pip(f"install {name}")}
+                for name in names
+            }
+            | {"library": {"name": "library", "version": "1"}}
+        ),
+    )
+    place.settings["runtime"] = "tflite-runtime"
+    finding = look(place)["tflite-runtime"]
+    assert (finding.state, finding.remedy) == ("fail", pip("install tflite-runtime"))
+
+
+def test_onnx_without_a_file_for_it_is_not_told_to_install_the_runtime(
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What is missing is files.onnx, and group models says so."""
+    fake_module(tmp_path, "onnxruntime", "raise ImportError('broken')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    place.settings["runtime"] = "onnx"
+    assert look(place)["onnx"].state == "warn"  # installed and broken, and nobody could use it
+    problems = [finding for finding in read_setup(place.write()).findings if finding.state == "fail"]
+    assert "files.onnx" in str(problems[0].cause)
+
+
+def test_fault_20_a_program_as_library_is_told_as_such(place: Place) -> None:
+    finding = look(place, "/bin/ls")["libedgetpu"]
+    assert finding.state == "fail"
+    assert finding.cause == "/bin/ls is a program and no library"
+    assert finding.remedy == "give the path of libedgetpu.so.1 in edgetpu.library"

@@ -1,5 +1,6 @@
 """A stick is tried in a child process, which opens it, invokes, crashes, hangs: real exit statuses throughout."""
 
+import os
 import signal
 
 import pytest
@@ -41,6 +42,7 @@ def test_a_stick_that_computes_nonsense_fails(place: Place) -> None:
     finding = tried(place)
     assert finding.state == "fail"
     assert "golden1.png" in str(finding.cause)
+    assert str(finding.remedy).startswith("run edgetpu_compiler anew on the model that files.cpu is")
 
 
 def test_a_model_of_which_the_stick_takes_nothing_fails(place: Place) -> None:
@@ -112,9 +114,12 @@ def test_an_invoke_that_returns_an_error_is_told(place: Place) -> None:
 
 def test_a_stick_that_is_locked_is_not_touched(place: Place) -> None:
     with StickLock.acquire("2-1", place.simulator.sysfs):
-        finding = tried(place)
-    assert finding.state == "fail"
-    assert "is used by process" in str(finding.cause)
+        found = place.examine()
+    stick = found["usb", "stick at port 2-1"]
+    assert (stick.state, stick.data["state"]) == ("fail", "busy")
+    assert f"is used by process {os.getpid()} (" in str(stick.cause)
+    assert str(stick.remedy).startswith("stop it")
+    assert found["trial", "sticks"].state == "skipped"
     assert place.simulator.creates == 0
 
 
@@ -127,3 +132,11 @@ def test_the_second_of_two_sticks_is_the_one_that_is_tried(place: Place) -> None
     assert ("trial", "objects on port 2-2") in found
     assert TRIAL not in found
     assert (place.simulator.stick(0).counters().opens, place.simulator.stick(1).counters().opens) == (0, 1)
+
+
+def test_what_the_library_says_is_not_cut_and_the_remedy_is_ours(place: Place) -> None:
+    """The simulated library's own words hold colons; with no stick to open, it says them."""
+    place.simulator.stick(0).fail("create_fail")
+    finding = tried(place)
+    assert "it is not plugged in, not permitted, or another program has it" in str(finding.cause)
+    assert finding.remedy == "plug it in or stop that program, and ask `visiond doctor`"

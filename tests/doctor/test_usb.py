@@ -8,8 +8,9 @@ from doctor.conftest import Place
 from edgetpu_sim.simulator import Simulator
 from visiond.doctor.models import read_setup
 from visiond.doctor.report import Finding
-from visiond.doctor.usb import free_sticks, usb_findings
+from visiond.doctor.usb import free_sticks, hold_apart, usb_findings
 from visiond.edgetpu.permission import RULES
+from visiond.edgetpu.stick_lock import StickLock
 from visiond.edgetpu.sticks import find_sticks
 
 
@@ -94,3 +95,42 @@ def test_free_sticks_are_those_of_the_model_that_nobody_has(place: Place) -> Non
     place.settings["device"] = "usb"
     (model,) = read_setup(place.write()).wanted
     assert [stick.port for stick in free_sticks(sticks, model, frozenset())] == ["2-1"]
+
+
+def test_a_port_without_a_stick_is_told_which_port_has_one(place: Place) -> None:
+    place.settings["device"] = "usb:9-9"
+    missing = look(place)["stick usb:9-9"]
+    assert missing.state == "warn"
+    assert str(missing.remedy).startswith("set models.objects.device: usb:2-1, where a stick is")
+    place.simulator.stick(0).unplug()
+    assert str(look(place)["stick usb:9-9"].remedy).startswith("plug the stick into a blue USB 3 port")
+
+
+def test_beside_a_daemon_no_stick_at_all_is_said(place: Place) -> None:
+    place.simulator.stick(0).unplug()
+    assert look(place, daemon_runs=True)["sticks"].state == "skipped"
+    assert look(place, frozenset({"2-1"}), daemon_runs=True) == {}
+
+
+def test_a_stick_that_another_visiond_has_locked_is_busy(place: Place) -> None:
+    """sysfs shows nothing yet while that one waits to open it."""
+    sysfs = place.simulator.sysfs
+    sticks = find_sticks(sysfs, place.simulator.dev)
+    assert hold_apart(sticks, sysfs) == sticks
+    with StickLock.acquire("2-1", sysfs):
+        (held,) = hold_apart(sticks, sysfs)
+        (finding,) = usb_findings([held], (), frozenset(), daemon_runs=False)
+    assert (finding.state, finding.data["state"]) == ("fail", "busy")
+    assert f"process {os.getpid()} (" in str(finding.cause)
+    assert finding.remedy == "stop it, one program can use a stick"
+    assert hold_apart(sticks, sysfs) == sticks
+
+
+@pytest.mark.parametrize(("accelerator", "state"), [("prefer", "warn"), ("required", "fail")])
+def test_a_sysfs_that_is_not_there_is_named(place: Place, accelerator: str, state: str) -> None:
+    place.settings["accelerator"] = accelerator
+    place.edgetpu["sysfs"] = "/nowhere"
+    found = {key: finding for key, finding in place.examine().items() if key[0] == "usb"}
+    assert list(found) == [("usb", "sysfs")]
+    assert found["usb", "sysfs"].state == state
+    assert "the folder /nowhere does not exist" in str(found["usb", "sysfs"].cause)

@@ -676,18 +676,31 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], model:
         assert stick.state == "absent"
         assert main(["plug", folder, "--stick", "3"]) == 0
         assert simulator.stick(3).state == "present"
+        assert main(["unplug", folder, "stick=3"]) == 0
+        assert simulator.stick(3).state == "absent"
+        assert main(["plug", folder, "stick=3"]) == 0
+        assert main(["set", folder, "--stick", "3", "invoke_ms=2"]) == 0
+        assert (simulator.stick(3).get("invoke_us"), stick.get("invoke_us")) == (2000, 500)
     capsys.readouterr()
     assert main(["show", folder]) == 0
     shown = capsys.readouterr().out
     assert "stick 0, port 2-1: absent, ready" in shown
     assert "stick 3, port 2-4: present, bootloader" in shown
     assert "faults that struck: {'error': 1}" in shown
+    assert main(["show", folder, "stick=3"]) == 0
+    assert "stick 0" not in capsys.readouterr().out
+    assert main(["outputs", folder, "nonsense=u8:1"]) == 0
+    assert "called nonsense; whether a model has outputs of these names is not checked" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["set", "--help"])
+    assert "refuse_ms" in capsys.readouterr().out
     for wrong, reason in {
         ("set", "warp=9"): "there is no setting warp; there are invoke_ms, ",
-        ("set", "invoke_ms=fast"): "could not convert string to float: 'fast'",
+        ("set", "invoke_ms=fast"): "invoke_ms: could not convert string to float: 'fast'",
         ("set", "invoke_ms"): "could not convert string to float: ''",
         ("set", "claim=some"): "claim is custom or all, not some",
-        ("set", "stick=9", "claim=all"): "index out of range",
+        ("set", "stick=9", "claim=all"): "there are sticks 0 to 3, and no stick 9",
+        ("plug", "--stick", "4"): "there are sticks 0 to 3, and no stick 4",
         ("outputs", "scores=1,2"): "write scores=FORMAT:V,V,… with one of f32, ",
         ("outputs", "scores=u8:256"): "ubyte format requires 0 <= number <= 255",
     }.items():

@@ -94,7 +94,7 @@ class Bench:
 
     def look(self, *sticks: Stick, after_s: float = 0.5) -> None:
         self.now_s += after_s
-        self.accelerator.look(sticks)
+        self.accelerator.look(self.accelerator.choose(sticks, ()))
 
     def begin(self, stage: EngineStage | None = LITERT) -> tuple[str, ...]:
         """A worker starts and gets as far as `stage`; return the runtimes that it was told to avoid."""

@@ -16,10 +16,17 @@ from edgetpu_sim.simulator import Simulator
 from tflite_runtimes import TFLITE_RUNTIMES
 from tflite_writer import Graph, Operator, Tensor, reshape
 from visiond.engine.interpreter import DelegateFailed, DelegateOrder, RuntimeUnavailable, open_interpreter
+from visiond.engine.runtimes.installed import pip
 from visiond.errors import ModelError
 
 PICTURE = Tensor("picture", [1, 2, 2, 1], "uint8", (1 / 128, 3))
 SCORES = Tensor("scores", [1, 4], "uint8", (1 / 256, 0))
+NUMPY_1 = "install 'numpy<2' 'opencv-python-headless<4.12'"
+TFLITE_RUNTIME = (
+    pip(NUMPY_1.replace("install", "install tflite-runtime"))
+    if sys.version_info < (3, 12)  # it is not made for newer ones
+    else "set runtime: auto, which takes what is installed"
+)
 
 Install = Callable[..., None]  # packages in an environment: install(name, version, {path: content})
 
@@ -157,7 +164,7 @@ def test_without_any_runtime(model: Path, absent: Callable[[str], None]) -> None
     absent("tflite_runtime")
     assert unavailable(model, "auto") == (
         "no runtime can run detect.tflite: LiteRT is not installed; tflite-runtime is not installed; "
-        "pip install ai-edge-litert"
+        + pip("install ai-edge-litert")
     )
 
 
@@ -165,16 +172,16 @@ def test_onnx_without_its_runtime(tmp_path: Path, absent: Callable[[str], None])
     absent("onnxruntime")
     path = tmp_path / "detect.onnx"
     path.write_bytes(b"whatever")
-    assert unavailable(path, "onnx") == "ONNX Runtime is not installed; pip install onnxruntime"
+    assert unavailable(path, "onnx") == f"ONNX Runtime is not installed; {pip('install onnxruntime')}"
     assert "no runtime can run detect.onnx: ONNX Runtime is not installed" in unavailable(path, "auto")
 
 
 @pytest.mark.parametrize(
     ("runtime", "package", "text"),
     [
-        ("litert", "ai_edge_litert", "LiteRT is not installed; pip install ai-edge-litert, or set runtime: auto"),
-        ("tflite-runtime", "tflite_runtime", "tflite-runtime is not installed; pip install tflite-runtime 'numpy<2'"),
-        ("pycoral", "pycoral", "pycoral is not installed; install Coral's pycoral as https://coral.ai/software"),
+        ("litert", "ai_edge_litert", f"LiteRT is not installed; {pip('install ai-edge-litert')}"),
+        ("tflite-runtime", "tflite_runtime", f"tflite-runtime is not installed; {TFLITE_RUNTIME}"),
+        ("pycoral", "pycoral", "pycoral is not installed; set runtime: auto, which takes what is installed"),
     ],
 )
 def test_a_runtime_that_is_configured_and_not_installed(
@@ -215,7 +222,7 @@ def test_tflite_runtime_with_numpy_2_is_passed_over_before_it_opens_the_stick(
     assert interpreter.why == f"auto: pycoral is not installed; {does_not_work}"
     assert interpreter.runtime.startswith("LiteRT ")
     text = unavailable(compiled, "tflite-runtime", order)
-    assert text == f"{does_not_work}; pip install 'numpy<2' into an environment of its own, or set runtime: auto"
+    assert text == f"{does_not_work}; {pip(NUMPY_1)}"
 
 
 def test_a_runtime_that_is_made_for_another_system(model: Path, install: Install) -> None:
@@ -249,8 +256,8 @@ def test_pypis_pycoral_is_recognised_by_its_files_and_refused_by_name(
     place = tmp_path / "site-packages" / "pycoral" / "__init__.py"
     text = unavailable(compiled, "pycoral", order)
     assert text == (
-        f"the installed pycoral is PyPI's GIS tool of that name ({place}); pip uninstall pycoral, "
-        "then install Coral's pycoral as https://coral.ai/software describes, or set runtime: auto"
+        f"the installed pycoral is PyPI's GIS tool of that name ({place}); {pip('uninstall pycoral')}, "
+        "and set runtime: auto, which takes what is installed"
     )
     absent("tflite_runtime")
     interpreter = open_interpreter(compiled, 1, delegate=order)
@@ -279,7 +286,7 @@ def test_an_error_within_pycoral_is_told_even_where_it_tells_none(
     install("pycoral", "2.0.3", corals(content))
     with Simulator(tmp_path / "sticks") as simulator:
         simulator.stick().fail("prepare_fail")
-        with pytest.raises(DelegateFailed, match=r"^pycoral 2\.0\.3 on .* cannot make compiled\.tflite ready: "):
+        with pytest.raises(DelegateFailed, match=r"^pycoral 2\.0\.3 on .* cannot make compiled\.tflite ready \("):
             open_interpreter(compiled, 1, "pycoral", order)
 
 
@@ -296,7 +303,7 @@ def test_a_pycoral_that_takes_no_delegate_is_passed_over(
 ) -> None:
     install("pycoral", "1.0.0", corals(OLDEST))
     assert unavailable(compiled, "pycoral", order) == (
-        "pycoral 1.0.0 cannot be given a delegate with options; install pycoral 2.0 or newer"
+        "pycoral 1.0.0 cannot be given a delegate with options; set runtime: auto, which takes what is installed"
     )
     absent("tflite_runtime")
     assert open_interpreter(compiled, 1, delegate=order).why.startswith("auto: pycoral 1.0.0 cannot be given")

@@ -160,7 +160,7 @@ def test_fault_20_a_model_that_the_library_cannot_make_ready(
     simulator.stick().fail("prepare_fail")
     failed = failure(compiled, runtime, order)
     assert failed.kind == "unknown"
-    assert "cannot make compiled.tflite ready: " in str(failed)
+    assert "cannot make compiled.tflite ready (" in str(failed)
     assert "Node number" not in str(failed)
 
 

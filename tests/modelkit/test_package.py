@@ -180,7 +180,7 @@ def test_which_file_the_cpu_runs(write: Write, lines: str, runtime: str, expecte
             CPU_LINE,
             "never",
             "onnx",
-            "3:1: files.onnx: is not given, and accelerator: never with runtime: onnx needs it; add the file",
+            "3:1: files.onnx: is not given, and runtime: onnx needs it; add the file, or give runtime: auto",
         ),
         (
             ONNX_LINE,

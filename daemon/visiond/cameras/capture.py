@@ -8,6 +8,7 @@ import time
 from typing import Final
 
 from visiond.cameras.address import SourceAddress
+from visiond.cameras.inspection import Inspection
 from visiond.cameras.outlet import FrameOutlet
 from visiond.cameras.pacing import Thinner
 from visiond.cameras.reporter import PERIOD_S, Reporter
@@ -17,7 +18,7 @@ from visiond.errors import CameraError
 from visiond.messages import OpenCamera
 
 FIRST_RETRY_S: Final = 0.5
-LAST_RETRY_S: Final = 2.0  # so that a camera that is back gives frames within 3 s
+LAST_RETRY_S: Final = 1.5  # so that a camera that is back gives frames within 3 s
 REFUSED_RETRY_S: Final = 30.0  # a person must mend it: a password, a file
 STABLE_S: Final = 5.0  # a camera that has delivered this long is tried again at once when it is lost
 MAX_BROKEN: Final = 30
@@ -29,11 +30,12 @@ class Capture:
 
     def __init__(self, order: OpenCamera, channel: Channel) -> None:
         self._order = order
-        self._reporter = Reporter(channel)
         self._outlet = FrameOutlet(order.name, order.rotate, channel)
+        self._inspection = Inspection()
         # A live camera's frames do not wait: with fps 0 they come as it gives them. All others wait for the engine.
         live = SourceAddress.parse(order.source).is_live
         self._waits_for_engine = order.fps == 0 and not live
+        self._reporter = Reporter(channel, order.fps if live else None)
         self._thinner = Thinner(order.fps if live else None)
         self._backoff_s = FIRST_RETRY_S
         self._opened_s: float | None = None  # None while it is not open
@@ -58,7 +60,8 @@ class Capture:
         try:
             camera = open_camera(self._order.source, self._order.size, self._order.fps)
             self._opened_s = time.monotonic()
-            self._reporter.opened(camera.skipped)
+            self._reporter.opened(camera.skipped, camera.name_remark)
+            self._inspection.opened(camera.has_sensor)
             self._play(camera)
         except CameraError as error:
             self._failed(error)  # before it is closed: that may wait for the network
@@ -82,11 +85,18 @@ class Capture:
             self._reporter.tick()
 
     def _publish(self, camera: Camera, captured_ns: int) -> None:
-        size = self._outlet.publish(camera, captured_ns)
-        if size is not None:
-            self._broken = 0
-            self._reporter.published(captured_ns, size, camera.format)
+        frame = self._outlet.retrieve(camera)
+        if frame is None:
+            self._count_broken()
             return
+        self._broken = 0
+        if self._inspection.is_new(frame):
+            size = self._outlet.publish(frame, captured_ns)
+            self._reporter.published(captured_ns, size, camera.format, self._inspection.quality)
+        else:
+            self._reporter.skip("repeated")
+
+    def _count_broken(self) -> None:
         self._broken += 1
         if self._broken >= MAX_BROKEN:
             self._broken = 0

@@ -24,6 +24,8 @@ class CsiCamera:
         """Raises CameraError: refused without picamera2, absent without that camera, busy when another has it."""
         self.format = FORMAT
         self.skipped: Counter[str] = Counter()
+        self.has_sensor = True
+        self.name_remark: str | None = None
         self._name = f"csi:{index}"
         self._frame: Pixels | None = None
         self._camera = _open(index)

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, TextIO
 
+from visiond.cameras.device_names import stable_names, who_uses
 from visiond.cameras.v4l2_formats import USED
 from visiond.cameras.v4l2_ioctl import Device, FrameFormat, FrameSize
 from visiond.errors import UnavailableError
 
-BY_NAME: Final = ("by-id", "by-path")  # best first: a name that follows the camera, then one that follows the plug
 NO_CAMERAS: Final = (  # stages of a Raspberry Pi's image pipeline, which libcamera drives; they have video nodes too
     "bcm2835-codec",
     "bcm2835-isp",
@@ -60,28 +60,21 @@ def _v4l2_cameras(dev: Path) -> Iterator[FoundCamera]:
     for node in sorted(dev.glob("video*"), key=lambda path: (len(path.name), path.name)):
         if not re.fullmatch(r"video\d+", node.name):
             continue
-        names = (*_links_to(node, dev / "v4l"), str(node))
+        names = (*stable_names(node, dev / "v4l"), str(node))
         try:
             with Device(node) as device:
                 capability = device.capability()
                 if not capability.captures or capability.driver in NO_CAMERAS:
                     continue
-                problem = "another program uses it" if device.is_busy() else None
-                yield FoundCamera(
-                    f"v4l2:{names[0]}", capability.card, capability.driver, names, device.formats(), problem
-                )
+                is_busy, formats = device.is_busy(), device.formats()
+            problem = who_uses(node) if is_busy else None  # once this process no longer has it open itself
+            yield FoundCamera(f"v4l2:{names[0]}", capability.card, capability.driver, names, formats, problem)
         except OSError as error:
             if error.errno not in (errno.ENODEV, errno.ENXIO, errno.ENOTTY, errno.EINVAL):  # gone, or no camera
                 problem = "no permission: sudo usermod -aG video $USER, then log in again"
                 if error.errno != errno.EACCES:
                     problem = error.strerror or str(error)
                 yield FoundCamera(f"v4l2:{names[0]}", "unknown", "", names, (), problem)
-
-
-def _links_to(node: Path, folder: Path) -> list[str]:
-    """Return the stable names that udev gave the device."""
-    links = [link for kind in BY_NAME for link in sorted((folder / kind).glob("*"))]
-    return [str(link) for link in links if link.resolve() == node.resolve()]
 
 
 def _csi_cameras() -> Iterator[FoundCamera]:

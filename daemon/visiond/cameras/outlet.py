@@ -42,14 +42,15 @@ class FrameOutlet:
         """Let `camera` write what it knows of its next frame already."""
         camera.prefetch(self._destination())
 
-    def publish(self, camera: Camera, captured_ns: int) -> tuple[int, int] | None:
-        """Publish the frame that `camera` has grabbed; return its (width, height), or None where it was broken.
+    def retrieve(self, camera: Camera) -> Pixels | None:
+        """Return the frame that `camera` has grabbed, in the slot where it fits; None where it was broken."""
+        return camera.retrieve(self._destination())
+
+    def publish(self, frame: Pixels, captured_ns: int) -> tuple[int, int]:
+        """Publish what `retrieve` gave; return its (width, height).
 
         Raises CameraError (refused) for a frame of more than MAX_PIXELS.
         """
-        frame = camera.retrieve(self._destination())
-        if frame is None:
-            return None
         height, width = frame.shape[1::-1] if self._sideways else frame.shape[:2]
         header = FrameHeader(self._frame + 1, captured_ns, width, height)
         ring = self._ring_for(header)

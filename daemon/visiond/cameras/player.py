@@ -27,6 +27,8 @@ class Player:
         `format_now` is asked again and again: it may differ from frame to frame. `skipped` is the iterator's own count.
         """
         self.skipped = skipped
+        self.has_sensor = False
+        self.name_remark: str | None = None
         self._frames = frames
         self._format_now = format_now
         self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decoder")

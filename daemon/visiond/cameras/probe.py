@@ -42,6 +42,25 @@ def why_not(address: SourceAddress) -> CameraError:
     return CameraError(f"{server} {text}", state)
 
 
+def why_ended_at_once(address: SourceAddress) -> CameraError | None:
+    """Return what to tell where a stream ended with its first picture because it is none, but a snapshot; else None."""
+    url = urlsplit(address.target)
+    if address.scheme.startswith("rtsp"):
+        return None
+    port = url.port or _PORTS[address.scheme]
+    try:
+        kind = _content_type(_ask(url, port))
+    except (OSError, UnicodeError):
+        return None  # it is lost, whatever it was
+    if not kind.startswith("image/"):
+        return None
+    return CameraError(
+        f"{url.hostname}:{port} sends one picture ({kind}) and no stream; give the address of its video, which the "
+        "camera's manual tells",
+        "refused",
+    )
+
+
 def _ask(url: SplitResult, port: int) -> bytes:
     """Send one request and return the beginning of the answer. The URL's user and password stay here."""
     assert url.hostname is not None
@@ -106,8 +125,7 @@ def _read_answer(answer: bytes, url: SplitResult) -> tuple[str, str]:
 
 def _read_success(answer: bytes, protocol: str) -> tuple[str, str]:
     if protocol == "HTTP":
-        match = re.search(rb"^content-type:\s*([\w./+-]+)", answer, re.IGNORECASE | re.MULTILINE)
-        kind = match[1].decode().lower() if match else "something without a type"
+        kind = _content_type(answer) or "something without a type"
         if kind.startswith(("video/", "multipart/")):
             return f"sends {kind}, but no picture came out of it; check the camera", "absent"
         return f"sends {kind}, which is no video that can be read here; check the path", "refused"
@@ -118,3 +136,8 @@ def _read_success(answer: bytes, protocol: str) -> tuple[str, str]:
     if codec in ("H264", "H265", "JPEG"):
         return f"offers {codec} video, but none came; check the camera", "absent"
     return f"offers {codec} video, which cannot be decoded here; set the camera to H.264", "refused"
+
+
+def _content_type(answer: bytes) -> str:
+    match = re.search(rb"^content-type:\s*([\w./+-]+)", answer, re.IGNORECASE | re.MULTILINE)
+    return match[1].decode().lower() if match else ""

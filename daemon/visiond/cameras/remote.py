@@ -43,10 +43,12 @@ class RemoteCamera:
         self.paced_by_engine = settings.fps == 0
         self._settings = settings
         self._source = source
+        self._redact = redact
         self._offer = RingOffer(settings.name, max_age_ms=max_age_ms)
         self._on_ring = on_ring
         self._on_change = on_change
         self._ring_fds: tuple[int, int, int] | None = None
+        self._lost = False
         self._heard_s = time.monotonic()
         self.worker = Worker(
             f"camera {settings.name}",
@@ -54,7 +56,7 @@ class RemoteCamera:
             self._first,
             self._on_message,
             self._on_exit,
-            redact,
+            lambda line: self._redact(line),
         )
 
     @property
@@ -84,8 +86,23 @@ class RemoteCamera:
             "dropped": account.dropped,
             "pending": account.pending,
             "skipped": report.skipped or {},
+            "quality": report.quality,
+            "remark": report.remark,
             "restarts": self.worker.restarts,
         }
+
+    def reconfigure(
+        self, settings: OpenCamera, max_age_ms: float | None, source: str, redact: Callable[[str], str]
+    ) -> bool:
+        """Take other settings; return whether the worker is started anew for it. The counts go on."""
+        restarts = settings != self._settings
+        self._offer = RingOffer(settings.name, max_age_ms=max_age_ms)
+        self._settings, self._source, self._redact = settings, source, redact
+        self.paced_by_engine = settings.fps == 0
+        if restarts:
+            self.worker.end("ended: its settings have changed")
+            self.worker.retry_now()
+        return restarts
 
     def check(self) -> None:
         """Kill the worker when it makes no progress: a read that blocks for ever cannot be cancelled."""
@@ -131,8 +148,21 @@ class RemoteCamera:
         if changed:
             well = report.state in ("streaming", "opening", "ended")
             why = f": {report.reason}" if report.reason else ""
-            log.log(logging.INFO if well else logging.WARNING, "camera %s: %s%s", self.name, report.state, why)
+            extra = {"camera": self.name, "event": self._event(report.state)}
+            log.log(
+                logging.INFO if well else logging.WARNING, "camera %s: %s%s", self.name, report.state, why, extra=extra
+            )
             self._on_change()
+
+    def _event(self, state: str) -> str | None:
+        """What a change of state is to somebody who searches the journal: lost, back, or nothing that counts."""
+        if state == "streaming":
+            was_lost, self._lost = self._lost, False
+            return "camera_back" if was_lost else None
+        if state in ("opening", "ended") or self._lost:
+            return None
+        self._lost = True
+        return "camera_lost"
 
     def _drop_ring(self) -> None:
         if self._ring_fds is None:

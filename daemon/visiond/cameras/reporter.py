@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
+from visiond.cameras.inspection import WORDS
+from visiond.cameras.rate import Rate, RateAlarm
 from visiond.channel import Channel
 from visiond.messages import CameraReport, to_json
 
@@ -14,9 +16,9 @@ PERIOD_S: Final = 1.0
 
 
 class Reporter:
-    """Holds the camera's state and measures its rate."""
+    """Holds the camera's state and measures its rate; `asked_fps` is what that is held against, None for nothing."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, asked_fps: float | None = None) -> None:
         self._channel = channel
         self._state = "opening"
         self._reason: str | None = None
@@ -26,11 +28,16 @@ class Reporter:
         self._past_skips: Counter[str] = Counter()
         self._skips: Mapping[str, int] = {}
         self._due_s = 0.0
-        self._rate = _Rate()
+        self._quality: str | None = None
+        self._name_remark: str | None = None
+        self._rate = Rate()
+        self._alarm = RateAlarm(asked_fps)
 
-    def opened(self, skips: Mapping[str, int]) -> None:
-        """A camera begins; `skips` is its own count, read when a report is due."""
+    def opened(self, skips: Mapping[str, int], name_remark: str | None = None) -> None:
+        """A camera begins; `skips` is its own count, read when a report is due; `name_remark` is of its name."""
         self._skips = skips
+        self._name_remark = name_remark
+        self._alarm.restart()
 
     def closed(self) -> None:
         """The camera is gone; what it skipped still counts."""
@@ -43,10 +50,15 @@ class Reporter:
         self._retry_at_s = None if retry_in_s is None else time.monotonic() + retry_in_s
         self._send()
 
-    def published(self, captured_ns: int, size: tuple[int, int], form: str) -> None:
+    def skip(self, reason: str) -> None:
+        """Count a frame that was seen here not to be one."""
+        self._past_skips[reason] += 1
+
+    def published(self, captured_ns: int, size: tuple[int, int], form: str, quality: str | None) -> None:
         """Count a frame. The first is reported at once; a new size waits for the next report: pictures may differ."""
         self._rate.count(captured_ns)
-        self._size, self._format = size, form
+        self._alarm.count(captured_ns)
+        self._size, self._format, self._quality = size, form, quality
         if self._state != "streaming":
             self.change("streaming")
 
@@ -67,34 +79,12 @@ class Reporter:
             format=self._format,
             fps=self._rate.fps() if streaming else None,
             skipped=dict(self._past_skips + Counter(self._skips)),
+            quality=self._quality if streaming else None,
+            remark=self._remark() if streaming else None,
         )
         self._channel.send(to_json(report))
 
-
-class _Rate:
-    """Frames per second, from the stamps of the frames between two readings."""
-
-    def __init__(self) -> None:
-        self._frames = 0
-        self._first_ns: int | None = None  # the last stamp before this reading's frames
-        self._last_ns = 0
-        self._fps: float | None = None
-
-    def count(self, captured_ns: int) -> None:
-        if self._first_ns is None:
-            self._first_ns = captured_ns
-        else:
-            self._frames += 1
-        self._last_ns = captured_ns
-
-    def fps(self) -> float | None:
-        """None until two frames have come; a camera that falls silent sinks towards 0."""
-        if self._first_ns is None:
-            return None
-        if self._frames and self._last_ns > self._first_ns:
-            self._fps = round(self._frames * 1e9 / (self._last_ns - self._first_ns), 2)
-        elif self._fps is not None:
-            silence_ns = time.monotonic_ns() - self._last_ns
-            self._fps = round(min(self._fps, 1e9 / silence_ns), 2) if silence_ns > 0 else self._fps
-        self._frames, self._first_ns = 0, self._last_ns
-        return self._fps
+    def _remark(self) -> str | None:
+        """Return what had better be changed although frames come."""
+        quality = None if self._quality is None else WORDS[self._quality]
+        return "; ".join(part for part in (self._alarm.text, quality, self._name_remark) if part) or None

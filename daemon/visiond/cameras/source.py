@@ -22,6 +22,14 @@ class Camera(Protocol):
         """What comes from the source before it is decoded, in the source's own term: YUYV, MJPG, h264, png."""
 
     @property
+    def has_sensor(self) -> bool:
+        """Whether pictures come from a sensor in this machine, whose noise lets no two of them be equal."""
+
+    @property
+    def name_remark(self) -> str | None:
+        """What had better be changed in the source that names it; None where it is well."""
+
+    @property
     def skipped(self) -> Mapping[str, int]:
         """What never became a frame, counted by reason, since it was opened."""
 

@@ -12,7 +12,7 @@ import cv2
 
 from visiond.cameras import fourcc, jpeg
 from visiond.cameras.address import SourceAddress
-from visiond.cameras.probe import why_not
+from visiond.cameras.probe import why_ended_at_once, why_not
 from visiond.cameras.sizing import resized
 from visiond.cameras.source import Camera, Pixels
 from visiond.cameras.stamps import MAX_BACKLOG, StreamClock, newest
@@ -38,7 +38,7 @@ def open_stream(address: SourceAddress, size: tuple[int, int] | None, fps: float
     capture = cv2.VideoCapture(address.target, cv2.CAP_FFMPEG, [part for pair in parameters.items() for part in pair])
     if not capture.isOpened():
         raise why_not(address)
-    connection = _Connection(urlsplit(address.target).hostname or "", capture, read_timeout_ms)
+    connection = _Connection(address, capture, read_timeout_ms)
     if connection.format == "MJPG":
         return PictureStream(connection, size)
     return VideoStream(connection, size)
@@ -47,10 +47,12 @@ def open_stream(address: SourceAddress, size: tuple[int, int] | None, fps: float
 class _Connection:
     """A capture whose every failed read becomes a CameraError in words."""
 
-    def __init__(self, host: str, capture: cv2.VideoCapture, read_timeout_ms: int) -> None:
+    def __init__(self, address: SourceAddress, capture: cv2.VideoCapture, read_timeout_ms: int) -> None:
         self.capture = capture
         self.format = fourcc.text(capture.get(cv2.CAP_PROP_FOURCC))
-        self._host = host
+        self._address = address
+        self._host = urlsplit(address.target).hostname or ""
+        self._frames = 0
         self._read_timeout_s = read_timeout_ms / 1000
 
     def grab(self) -> int:
@@ -62,7 +64,9 @@ class _Connection:
         ):  # FFmpeg then hands out a last frame that it had kept
             raise CameraError(f"no frame from {self._host} for {self._read_timeout_s:g} s; check the network", "lost")
         if not grabbed:
-            raise CameraError(f"{self._host} ended the stream", "lost")
+            ended = CameraError(f"{self._host} ended the stream", "lost")
+            raise why_ended_at_once(self._address) or ended if self._frames <= 1 else ended
+        self._frames += 1
         return time.monotonic_ns()
 
     def presented_ns(self) -> int:
@@ -106,6 +110,8 @@ class VideoStream:
     def __init__(self, connection: _Connection, size: tuple[int, int] | None) -> None:
         self.format = connection.format
         self.skipped: Counter[str] = Counter()
+        self.has_sensor = False
+        self.name_remark: str | None = None
         self._connection = connection
         self._capture = connection.capture
         self._size = size
@@ -150,6 +156,8 @@ class PictureStream:
     def __init__(self, connection: _Connection, size: tuple[int, int] | None) -> None:
         self.format = connection.format
         self.skipped: Counter[str] = Counter()
+        self.has_sensor = False
+        self.name_remark: str | None = None
         self._connection = connection
         self._size = size
         self._changed = threading.Condition()

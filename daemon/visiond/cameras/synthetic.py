@@ -34,6 +34,8 @@ class SyntheticCamera:
             raise CameraError(f"a synthetic picture has sides of at least {_LEAST_SIDE} pixels", "refused")
         self.format = "drawn"
         self.skipped: Mapping[str, int] = {}
+        self.has_sensor = False
+        self.name_remark: str | None = None
         self._still = still_scene(_SEED, (width, height))[0] if address.target == "still" else None
         self._scene = MovingScene((width, height), objects=min(DEFAULT_OBJECTS, MAX_OBJECTS))
         self._period_s = 1 / (fps or DEFAULT_FPS)

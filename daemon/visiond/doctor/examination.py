@@ -21,7 +21,7 @@ from visiond.doctor.software import software_findings
 from visiond.doctor.terminal import Terminal
 from visiond.doctor.trial import DEADLINE_S, Progress, order_for, trial_findings, try_stick
 from visiond.doctor.trial_order import TrialOrder
-from visiond.doctor.usb import free_sticks, usb_findings
+from visiond.doctor.usb import free_sticks, hold_apart, no_sysfs, usb_findings
 from visiond.edgetpu.library import find_library, library_problem
 from visiond.edgetpu.sticks import Stick, find_sticks
 from visiond.errors import UsageError
@@ -93,10 +93,15 @@ class Examination:
         yield from daemon_findings(running, self._socket)
         yield from setup.findings
         yield from socket_findings(self._socket, setup.config.socket.group if setup.config else None, running)
-        if running is not None:
-            yield from stick_findings(running)
         sticks = self._look()
-        yield from usb_findings(sticks, setup.wanted, self._owned, running is not None)
+        if running is not None:
+            yield from stick_findings(running, sticks)
+        else:
+            sticks = hold_apart(sticks, self._edgetpu.sysfs)
+        if self._edgetpu.sysfs.is_dir():
+            yield from usb_findings(sticks, setup.wanted, self._owned, running is not None)
+        else:
+            yield no_sysfs(self._edgetpu.sysfs, setup.wanted)
         self._progress("asking library and runtimes for their versions")
         yield from software_findings(setup, self._edgetpu.library, bool(sticks), self._deadline_s)
         yield from self._trials(sticks)
@@ -145,7 +150,7 @@ class Examination:
         if not self._setup.wanted:
             return "no model of the configuration has files.edgetpu and may use it", "give the configuration with -c"
         if problem := library_problem(find_library(self._edgetpu.library) or Path(self._edgetpu.library)):
-            return f"the library cannot be loaded: {problem}", "see library above"
+            return f"the library cannot be loaded: {problem.partition(': ')[0]}", "see library above"
         if has_orders:
             return None
         if self._owned:

@@ -6,12 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from visiond.doctor.report import Finding, ok, skipped, wrong
+from visiond.doctor.stick_states import RECOMPILE
 from visiond.doctor.trial import Trial
 from visiond.doctor.trial_order import TrialOrder
 
 SLOWER: Final = 1.5  # last fifth over first fifth: noise stays well below
 LEAST_IOU: Final = 0.8
-FAR_QUANTA: Final = 32.0  # an eighth of the range; two runtimes on CPUs differ by 1
+# On average over all values: one that is rounded the other way, every second time. LiteRT 2.3.0's own two sets of CPU
+# kernels (reference and XNNPACK) differ by up to 0.06 on average on MobileNet v1 and v2 and YOLOv8n. Single values
+# say nothing: of these two sets, they are up to 6, 2 and 80 quanta apart.
+MOST_MEAN_QUANTA: Final = 0.5
 
 
 def exercise_findings(order: TrialOrder, trial: Trial) -> Iterator[Finding]:
@@ -49,12 +53,13 @@ def _agreement(name: str, compared: Mapping[str, Any]) -> Finding:
     parts = []
     if compared["max_quanta"] is not None:
         parts.append(f"quantized outputs differ by {compared['max_quanta']:.1f} quanta at most, "
-                     f"{compared['mean_quanta']:.3f} on average")  # fmt: skip
+                     f"{compared['mean_quanta']:.3f} on average (limit {MOST_MEAN_QUANTA})")  # fmt: skip
     if compared["max_real"] is not None:
         parts.append(f"others by {compared['max_real']:.4g} at most, {compared['mean_real']:.4g} on average")
     if compared["top_iou"] is not None:
-        parts.append(f"best boxes overlap with IoU {compared['top_iou']:.2f} or more")
-    parts.append(f"the best label is missing {compared['top_differs']} times in {compared['pictures']} pictures")
+        parts.append(f"best boxes overlap with IoU {compared['top_iou']:.2f} or more (limit {LEAST_IOU})")
+    missing = f"{compared['top_differs']} times in {compared['pictures']} pictures"
+    parts.append(f"the best label is missing {missing} (limit 0)")
     seen = f"with the CPU's twin ({compared['runtime']}): " + "; ".join(parts)
     apart = compared["top_iou"] is not None and compared["top_iou"] < LEAST_IOU
     if compared["golden"]["failed"]:
@@ -71,22 +76,19 @@ def _agreement(name: str, compared: Mapping[str, Any]) -> Finding:
             "fail",
             seen,
             cause,
-            "run edgetpu_compiler on files.cpu anew, then try another stick",
+            RECOMPILE,
             **compared,
         )
-    if (compared["max_quanta"] or 0.0) > FAR_QUANTA:
-        cause = "some output values are far from the CPU's, although the same was found"
-        return wrong(
-            "exercise", title, "warn", seen, cause, "add golden examples that show whether it matters", **compared
-        )
+    if (compared["mean_quanta"] or 0.0) > MOST_MEAN_QUANTA:
+        cause = "the outputs are further apart than rounding explains, although the same was found"
+        return wrong("exercise", title, "warn", seen, cause, RECOMPILE, **compared)
     return ok("exercise", title, seen, **compared)
 
 
 def _gain(name: str, timed: Mapping[str, Any], compared: Mapping[str, Any]) -> Finding:
     times = compared["invoke_ms"] / timed["p50_ms"]
-    seen = (
-        f"{timed['p50_ms']:.1f} ms on the stick, {compared['invoke_ms']:.1f} ms on the CPU: {times:.1f} times as fast"
-    )
+    pace = f"{times:.1f} times as fast" if times >= 1 else f"{1 / times:.1f} times slower"
+    seen = f"{timed['p50_ms']:.1f} ms on the stick, {compared['invoke_ms']:.1f} ms on the CPU: {pace}"
     if times < 1:
         cause = "the stick is slower than the CPU: it may be on USB 2, or the model too small to gain from it"
         remedy = "see usb for the speed; or set the model's accelerator: never"

@@ -13,6 +13,7 @@ State = Literal["ok", "warn", "fail", "skipped"]
 STATES: Final[tuple[State, ...]] = ("ok", "skipped", "warn", "fail")  # the last one counts most
 _STYLES: Final = {"ok": "green", "skipped": "dim", "warn": "bold yellow", "fail": "bold red"}
 _INDENT: Final = " " * 10
+_LAST_WORDS: Final = "last words: "  # of a process that has died; `supervisor` puts them last
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,14 @@ def wrong(group: str, name: str, state: State, seen: str, cause: str, remedy: st
 
 
 def split(sentence: str, default: str) -> tuple[str, str]:
-    """Take apart a sentence of this program that is cause and remedy in one; `default` where it names no remedy."""
-    for mark in ("; ", ": "):
-        cause, found, remedy = sentence.partition(mark)
-        if found:
-            return cause, remedy
-    return sentence, default
+    """Take apart a sentence of this program that is cause and remedy in one; `default` where it names no remedy.
+
+    The remedy is what stands behind the last "; ". What a library has said may hold one too: it stands in parentheses,
+    or behind "last words: ", and is never cut.
+    """
+    cause, found, remedy = sentence.rpartition("; ")
+    is_within = remedy.count(")") > remedy.count("(") or _LAST_WORDS in sentence
+    return (cause, remedy) if found and cause and remedy and not is_within else (sentence, default)
 
 
 def worst(findings: Iterable[Finding]) -> State:

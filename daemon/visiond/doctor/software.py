@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from visiond.doctor.child import Ended, Message, converse
 from visiond.doctor.models import Setup
-from visiond.doctor.report import Finding, State, ok, skipped, split, wrong
+from visiond.doctor.report import Finding, State, ok, skipped, wrong
 from visiond.edgetpu.library import find_library, library_problem
+from visiond.engine.runtimes.installed import pip
 from visiond.places import default_models_path
 
 PROBE_DEADLINE_S: Final = 40.0  # importing a runtime takes some seconds on a slow card
@@ -32,12 +33,17 @@ def software_findings(
     else:
         yield _library(found, answers[LIBRARY])
     config = setup.config
-    configured = {} if config is None else {config.models[name].runtime: name for name in setup.packages}
+    # A package without files.onnx lacks that, whatever is installed: group models says so.
+    configured = {} if config is None else {
+        config.models[name].runtime: name
+        for name, package in setup.packages.items()
+        if config.models[name].runtime != ONNX or package.files.onnx is not None
+    }  # fmt: skip
     for name in (*_TFLITE, ONNX):
         yield _runtime(name, answers[name], configured.get(name))
     if not any("version" in answers[name] for name in _TFLITE):
         cause = "no runtime for TFLite models works here"
-        yield wrong("runtimes", "TFLite", "fail", "none", cause, "pip install ai-edge-litert")
+        yield wrong("runtimes", "TFLite", "fail", "none", cause, pip("install ai-edge-litert"))
 
 
 def _ask(names: Sequence[str], setup: Setup, library: Path | None, deadline_s: float) -> dict[str, Message]:
@@ -89,7 +95,7 @@ def _library(path: Path | None, answer: Mapping[str, Any]) -> Finding:
 
 
 def _library_problem(library: str, problem: str, setup: Setup, stick_is_there: bool) -> Finding:
-    cause, remedy = split(problem, "sudo apt install --reinstall libedgetpu1-std")
+    cause, _, remedy = problem.partition(": ")  # as `library_problem` writes it
     if not setup.wanted and not stick_is_there:
         return skipped("library", "libedgetpu", f"{cause}; no stick is there, and no model wants one")
     needed = stick_is_there or any(model.is_required for model in setup.wanted)
@@ -102,8 +108,8 @@ def _runtime(name: str, answer: Mapping[str, Any], model: str | None) -> Finding
     if "version" in answer:
         return ok("runtimes", name, f"{answer['version']} works", version=answer["version"])
     if model is not None:
-        remedy = f"{answer['remedy']}, or set models.{model}.runtime: auto"
-        return wrong("runtimes", name, "fail", f"models.{model}.runtime: {name}", answer["fact"], remedy)
+        seen = f"models.{model}.runtime: {name}"
+        return wrong("runtimes", name, "fail", seen, answer["fact"], answer["remedy"])
     if answer["fact"].endswith("is not installed"):
         return skipped("runtimes", name, "not installed")
     return wrong("runtimes", name, "warn", "installed, and does not work", answer["fact"], answer["remedy"])

@@ -8,10 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from visiond.doctor.child_side import Tell, begin
+from visiond.doctor.report import split
 from visiond.doctor.software import LIBRARY, ONNX
-from visiond.edgetpu.library import library_version
+from visiond.engine.edgetpu import delegate_version
 from visiond.engine.interpreter import open_interpreter
-from visiond.engine.runtimes.installed import import_runtime, version_of
+from visiond.engine.runtimes.installed import import_runtime, pip, version_of
 from visiond.engine.runtimes.unavailable import RuntimeUnavailable
 from visiond.errors import VisiondError
 
@@ -24,16 +25,17 @@ def main() -> None:
         try:
             tell(name=name, version=_version(name, order["model"], order["library"], tell))
         except RuntimeUnavailable as error:
-            tell(name=name, fact=error.fact, remedy=str(error).removeprefix(f"{error.fact}; "))
+            tell(name=name, fact=error.fact, remedy=error.remedy)
         except VisiondError as error:
-            tell(name=name, fact=str(error), remedy="install it again")
+            fact, remedy = split(str(error), "install it again")
+            tell(name=name, fact=fact, remedy=remedy)
 
 
 def _version(name: str, model: str, library: str, tell: Tell) -> str:
     if name == LIBRARY:
-        return library_version(Path(library))
+        return delegate_version(Path(library)) or "a delegate without a version"
     if name == ONNX:
-        module = import_runtime("onnxruntime", "onnxruntime", "pip install onnxruntime")
+        module = import_runtime("onnxruntime", "onnxruntime", pip("install onnxruntime"))
         return f"onnxruntime {version_of('onnxruntime', module)}"
     # That it can be imported does not mean that it works: one that wants numpy < 2 fails when it is constructed.
     return open_interpreter(

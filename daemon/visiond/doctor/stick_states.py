@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from visiond.doctor.report import State
+from visiond.doctor.report import State, split
+
+RECOMPILE: Final = "run edgetpu_compiler anew on the model that files.cpu is, as files.edgetpu; then try another stick"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +56,22 @@ STICK_STATES: Final = {
         "unplug the stick; if the process stays, reboot (sudo reboot)",
     ),
 }
+
+
+def stick_reason(state: str, reason: str, remedy: str) -> tuple[str, str]:
+    """Take a stick's reason apart into cause and remedy; `remedy` where it names none.
+
+    Of a missing permission and of the library the remedy is a command, and stands behind the first colon. What a golden
+    example has missed is the model's matter: no unplugging helps.
+    """
+    if is_golden(reason):
+        return reason, RECOMPILE
+    if state in ("no_permission", "no_library"):
+        cause, found, command = reason.partition(": ")
+        return (cause, command) if found else (reason, remedy)
+    return split(reason, remedy)
+
+
+def is_golden(reason: str) -> bool:
+    """Whether a reason of `status` tells of golden examples that a stick does not reproduce."""
+    return "golden example" in reason or "its trial has failed" in reason

@@ -11,7 +11,8 @@ from visiond.config import EdgeTpu
 from visiond.doctor.child import Ended, Message, converse
 from visiond.doctor.models import Wanted
 from visiond.doctor.report import Finding, ok, split, wrong
-from visiond.doctor.trial_order import TrialOrder
+from visiond.doctor.stick_states import RECOMPILE
+from visiond.doctor.trial_order import INVOKE, TrialOrder
 from visiond.edgetpu.crash_memory import FITTING_PAIRS
 from visiond.edgetpu.sticks import Stick
 
@@ -99,7 +100,7 @@ def _tested(name: str, opened: Mapping[str, Any], tested: Mapping[str, Any]) -> 
     data = {"opened": dict(opened), **tested}
     if golden["failed"]:
         failures = "; ".join(golden["failures"])
-        remedy = "compile files.edgetpu anew from files.cpu, and try another stick"
+        remedy = RECOMPILE
         return wrong("trial", name, "fail", seen, f"golden examples not reproduced: {failures}", remedy, **data)
     if tested["engine"] != "edgetpu":
         cause, remedy = split(str(tested["remark"] or "the stick took no operator"), "compile it with edgetpu_compiler")
@@ -113,7 +114,7 @@ def _failure(name: str, trial: Trial, ended: Ended, deadline_s: float) -> Findin
     pair = trial.versions or "this runtime and this library"
     if "failed" in trial.told and not ended.silent:
         text = trial.told["failed"]
-        cause, remedy = split(text, _REPLUG)
+        cause, remedy = (text, _REPLUG) if trial.told["kind"] == INVOKE else split(text, _REPLUG)
         seen = f"refused while {trial.stage}"
     elif ended.status is None:
         cause = "it is stuck in the kernel and may hold the stick"
@@ -121,7 +122,7 @@ def _failure(name: str, trial: Trial, ended: Ended, deadline_s: float) -> Findin
     elif ended.silent:
         cause, remedy = f"it hung: not a word for {deadline_s:g} s with {pair}", _REPLUG
     elif ended.status < 0 and -ended.status in _CRASHES:
-        cause = f"{pair} do not fit each other: it {ended.how} while {trial.stage}"
+        cause = f"{pair} do not fit each other"
         remedy = f"install a pair that fits: {FITTING_PAIRS}"
     elif ended.status == -signal.SIGABRT:
         said = f": {ended.words}" if ended.words else ""

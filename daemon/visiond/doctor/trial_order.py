@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+INVOKE: Final = "invoke"  # the kind of a {failed} whose sentence is a runtime's own
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,11 @@ from typing import Final
 
 from visiond.doctor.agreement import compare
 from visiond.doctor.child_side import Tell, begin
-from visiond.doctor.trial_order import TrialOrder
+from visiond.doctor.trial_order import INVOKE, TrialOrder
 from visiond.edgetpu.delegate_options import delegate_options
 from visiond.edgetpu.library import find_library, usb_ports
 from visiond.edgetpu.stick_lock import StickLock, opening_turn
+from visiond.engine.edgetpu import delegate_version
 from visiond.engine.golden import prove
 from visiond.engine.interpreter import DelegateOrder, Interpreter, open_interpreter
 from visiond.engine.preprocess import Preprocessor
@@ -42,7 +43,7 @@ def main() -> int:
         tell(failed=str(error), kind=getattr(error, "kind", type(error).__name__))
         return 69
     except RuntimeError as error:  # an invoke's; its text is the runtime's own
-        tell(failed=" ".join(str(error).split()), kind="invoke")
+        tell(failed=" ".join(str(error).split()), kind=INVOKE)
         return 69
     return 0
 
@@ -68,11 +69,13 @@ def _run(order: TrialOrder, tell: Tell) -> None:
 def _open(order: TrialOrder, package: Package, tell: Tell) -> Interpreter:
     tell(stage="loading the library")
     library = find_library(order.library) or Path(order.library)
+    delegate_version(library)  # first, as it says in words why a library cannot be loaded
     with opening_turn(_OPENING_PATIENCE_S, Path(order.sysfs)):
         ports = usb_ports(library)
         index = ports.index(order.port) if order.port in ports else order.index
         options = delegate_options(index, order.performance, order.usb)
         began_s = time.monotonic()
+        tell(stage="loading the runtime")
         interpreter = open_interpreter(
             package.file("edgetpu"),
             order.threads,

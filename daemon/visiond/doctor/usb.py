@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from visiond.doctor.models import Wanted
 from visiond.doctor.report import Finding, State, ok, skipped, wrong
-from visiond.doctor.stick_states import STICK_STATES
+from visiond.doctor.stick_states import STICK_STATES, stick_reason
 from visiond.edgetpu.device_name import DeviceName
+from visiond.edgetpu.stick_lock import StickAbsent, StickBusy, StickLock
 from visiond.edgetpu.sticks import Stick, matches, select
 
 _FREE: Final = ("bootloader", "ready")
@@ -25,12 +28,21 @@ def usb_findings(
         if stick.port not in owned:
             yield from _stick(stick)
     if daemon_runs:
+        if not sticks and not owned:
+            yield skipped("usb", "sticks", "no Coral USB stick is plugged in; what the daemon misses, it tells above")
         return
     if not sticks and not wanted:
         yield skipped("usb", "sticks", "no Coral USB stick is plugged in, and no model wants one")
     for device in dict.fromkeys(device for model in wanted for device in missing_devices(model, sticks)):
         models = [model for model in wanted if device in missing_devices(model, sticks)]
-        yield _missing(device, models)
+        yield _missing(device, models, sticks)
+
+
+def no_sysfs(sysfs: Path, wanted: Sequence[Wanted]) -> Finding:
+    """Say that the folder, in which sticks are looked for, is not there."""
+    state: State = "fail" if any(model.is_required for model in wanted) else "warn"
+    cause = f"edgetpu.sysfs: the folder {sysfs} does not exist, so that no stick can be found"
+    return wrong("usb", "sysfs", state, "not there", cause, "leave edgetpu.sysfs out: then it is /sys")
 
 
 def missing_devices(model: Wanted, sticks: Sequence[Stick]) -> tuple[DeviceName, ...]:
@@ -51,7 +63,7 @@ def _stick(stick: Stick) -> Iterator[Finding]:
     known = STICK_STATES[stick.state]
     speed = "speed not known" if stick.speed_mbps is None else f"{stick.speed_mbps:g} Mbit/s"
     serial = f", serial {stick.serial}" if stick.serial else ""
-    seen = f"usb:{stick.index}, {stick.usb_id} {stick.state}, {speed}{serial}: {known.meaning}"
+    seen = f"usb:{stick.index}, {stick.usb_id} {stick.state}, {speed}{serial}"
     data: dict[str, Any] = {
         "port": stick.port,
         "index": stick.index,
@@ -62,19 +74,49 @@ def _stick(stick: Stick) -> Iterator[Finding]:
         "node": str(stick.node),
     }
     if stick.reason is None:
-        yield ok("usb", name, seen, **data)
+        yield ok("usb", name, f"{seen}: {known.meaning}", **data)
     else:
-        # The reason is "no permission for NODE: command …", or for a busy one "…; `ps` shows what it is: stop it".
-        cause, _, remedy = stick.reason.partition("; " if stick.state == "busy" else ": ")
+        cause, remedy = stick_reason(stick.state, stick.reason, str(known.remedy))
         yield wrong("usb", name, "fail", seen, cause, remedy, **data)
     if stick.remark is not None:
         cause, _, remedy = stick.remark.partition(": ")
         yield wrong("usb", f"{name}, speed", "warn", speed, cause, remedy, speed_mbps=stick.speed_mbps)
 
 
-def _missing(device: DeviceName, models: Sequence[Wanted]) -> Finding:
+def _missing(device: DeviceName, models: Sequence[Wanted], sticks: Sequence[Stick]) -> Finding:
     names = ", ".join(model.name for model in models)
     state: State = "fail" if any(model.is_required for model in models) else "warn"
     instead = "has no results" if state == "fail" else "runs on the CPU"
     cause = f"no Coral USB stick is plugged in as {device}, and the model {names} wants it: it {instead}"
-    return wrong("usb", f"stick {device}", state, "not there", cause, str(STICK_STATES["absent"].remedy))
+    remedy = name_instead(device, [model.name for model in models], sticks) or str(STICK_STATES["absent"].remedy)
+    return wrong("usb", f"stick {device}", state, "not there", cause, remedy)
+
+
+def name_instead(device: DeviceName, models: Sequence[str], sticks: Sequence[Stick]) -> str | None:
+    """Say how to name the sticks that are there, where `device` names a port without one; None where none is there."""
+    if device.port is None or not sticks:
+        return None
+    devices = ",".join(f"usb:{stick.port}" for stick in sticks)
+    many = "sticks are" if len(sticks) > 1 else "a stick is"
+    keys = " and ".join(f"models.{name}.device: {devices}" for name in models)
+    return f"set {keys}, where {many}, or plug one in at port {device.port}"
+
+
+def hold_apart(sticks: Sequence[Stick], sysfs: Path) -> tuple[Stick, ...]:
+    """Return the sticks, those as `busy` that another visiond has locked: sysfs shows only who has opened one.
+
+    Each lock is taken for a moment: not beside a running daemon of ours, which may be about to take it.
+    """
+    return tuple(_unless_locked(stick, sysfs) for stick in sticks)
+
+
+def _unless_locked(stick: Stick, sysfs: Path) -> Stick:
+    if stick.state not in _FREE:
+        return stick
+    try:
+        StickLock.acquire(stick.port, sysfs).release()
+    except StickBusy as error:
+        return replace(stick, state="busy", reason=str(error))
+    except StickAbsent:  # unplugged since it was looked at; the trial says so
+        return stick
+    return stick

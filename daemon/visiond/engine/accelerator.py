@@ -12,26 +12,26 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from visiond.edgetpu.crash_memory import CrashMemory
-from visiond.edgetpu.library import find_library, library_problem
+from visiond.edgetpu.library import Identity, find_library, identity, library_problem
 from visiond.edgetpu.reset_plan import ResetPlan, Step
 from visiond.edgetpu.sticks import DeviceName, Stick, select
 from visiond.engine.pair_trials import PairTrials
 from visiond.engine.remote import RemoteEngine
-from visiond.messages import NO_RUNTIME, LoadModel, StartEngine, StickOrder
+from visiond.messages import NO_LIBRARY, NO_RUNTIME, STICK_BUSY, LoadModel, StartEngine, StickOrder
 from visiond.supervisor import Exit, worker_environment
 
 log = logging.getLogger(__name__)
 
 ABSENT_S: Final = 2.0  # longer than a re-enumeration shows no device; then a ready worker has lost its stick
 RESET_DEADLINE_S: Final = 15.0
-FLAPS: Final = 3  # losses within FLAP_WINDOW_S after which a re-plugged stick waits out its back-off
+FLAPS: Final = 10  # losses within FLAP_WINDOW_S after which a re-plugged stick waits out its back-off
 FLAP_WINDOW_S: Final = 60.0
 _CRASHES: Final = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
 
@@ -58,6 +58,7 @@ class Accelerator:
         self.device = device
         self.wanted = wanted
         self.engine: RemoteEngine | None = None
+        self.predecessor: RemoteEngine | None = None  # had the stick under other settings
         self.stick: Stick | None = None
         self.state = "absent"
         self.reason: str | None = None
@@ -66,12 +67,19 @@ class Accelerator:
         self._losses: deque[float] = deque(maxlen=FLAPS)
         self._trials = PairTrials(settings.library, crashes)
         self._last_seen_s = time.monotonic()
+        self._port: str | None = None  # of the last worker
+        self._told: str | None = None  # the state that was logged last
+        self._bad_library: tuple[Identity | None, str] | None = None  # one that cannot be loaded, and why
+        self._distrusted: str | None = None  # why its worker was ended for what it computed
+        self._hindrance: str | None = None  # why no worker may be started
+        self._lasting: tuple[str, str] | None = None  # state and reason of a failure that is not the stick's opening
         self._resetting: asyncio.Task[None] | None = None
 
     def order(self, models: Sequence[LoadModel]) -> StartEngine:
         """Return the first message for a worker that is about to open the stick."""
         assert self.stick is not None, "a worker is started only for a stick that is there"
         self._plan.begin()
+        self._port = self.stick.port
         settings = self._settings
         stick = StickOrder(
             str(self.device),
@@ -83,16 +91,36 @@ class Accelerator:
         )
         return StartEngine(tuple(models), stick, self._trials.avoid)
 
-    def look(self, sticks: Sequence[Stick]) -> None:
-        """Take in what is plugged in now, and hold or release the worker. Call about twice a second."""
+    @property
+    def port(self) -> str | None:
+        """Where the stick is that its worker has, or is opening; None while there is no worker."""
+        return self._port if self._engine.worker.pid is not None else None
+
+    def choose(self, sticks: Sequence[Stick], taken: Collection[str]) -> Stick | None:
+        """Return the stick that is meant, given the ports that the siblings of this one have.
+
+        A worker keeps to its port: numbers change when another stick comes or goes. Where a sibling has the stick of
+        this number, one that is free takes its place.
+        """
+        if self.port is not None:
+            return next((stick for stick in sticks if stick.port == self.port), None)
+        meant = select(sticks, self.device)
+        if meant is None or meant.port not in taken or self.device.port is not None:
+            return meant
+        return next((stick for stick in sticks if stick.port not in taken), None)
+
+    def look(self, stick: Stick | None) -> None:
+        """Take in what is plugged in for it now, and hold or release the worker. Call about twice a second."""
         now_s = time.monotonic()
         was_absent = self.stick is None
-        stick = select(sticks, self.device)
+        self.wanted = self.wanted or stick is not None  # a spare one that has been here is missed
         engine = self._engine
         self._plan.look(None if stick is None else stick.node, now_s)
         if stick is not None:
             self._last_seen_s = now_s
-        elif engine.is_ready and now_s - self._last_seen_s > ABSENT_S:
+        else:
+            self._lasting = None
+        if stick is None and engine.is_ready and now_s - self._last_seen_s > ABSENT_S:
             engine.worker.kill(f"{self.device} is no longer on USB")
         self.stick = stick
         self._note()
@@ -104,10 +132,16 @@ class Accelerator:
     def started(self) -> None:
         """Its worker is ready: the stick has opened."""
         self._plan.opened(time.monotonic())
+        self._lasting = None
         stage = self._engine.stage
         if stage is not None:
             self._trials.worked(stage)
         self._note()
+
+    def distrust(self, why: str) -> None:
+        """Its worker computes wrong: told until another one does better."""
+        self._engine.worker.kill(why)
+        self._distrusted = why
 
     def ended(self, ended: Exit, was_ready: bool) -> None:
         """Its worker has ended: find out what that means for the next try."""
@@ -115,17 +149,25 @@ class Accelerator:
         self._plan.reset_ended(now_s)  # whatever it was at, it touches the stick no more
         if not ended.planned:
             self._learn_from(ended, was_ready, now_s)
+        if self._distrusted is not None:
+            self._lasting, self._distrusted = ("failed", self._distrusted), None
         self._note()
         self._held_back()  # not only at the next look: the next try may be due before that
 
     def _learn_from(self, ended: Exit, was_ready: bool, now_s: float) -> None:
         """Lay the failure to the stick, to the pair of library and runtime, or to neither."""
         self._losses.append(now_s)
+        self._lasting = None
         stage = self._engine.stage
         if was_ready:
             self._plan.opened(now_s)  # it did open; what failed came later
         elif ended.kind == NO_RUNTIME:
             self._trials.found_none()
+            self._lasting = ("failed", ended.reason)
+        elif ended.kind == NO_LIBRARY:
+            self._bad_library = (self._library_identity(), ended.reason)
+        elif ended.kind == STICK_BUSY:
+            self._lasting = ("busy", ended.reason)
         elif stage is not None and ended.signal in _CRASHES:
             self._trials.crashed(stage, ended.signal)  # the pair's fault, not the stick's
         elif stage is not None:  # it came as far as the stick
@@ -161,15 +203,18 @@ class Accelerator:
 
     def _held_back(self) -> bool:
         """Let no worker start where one could not work; say whether that is so."""
-        if self.reason is None or self.state == "needs_replug":
+        if self._hindrance is None:
             return False
-        self._engine.hold(self.reason)
+        self._engine.hold(self._hindrance)
         return True
 
     def _note(self) -> None:
         """Set state and reason from what is known now."""
-        state, reason = self._obstacle() or (self._working_state(), None)
-        if state != self.state:
+        obstacle = self._obstacle()
+        self._hindrance = None if obstacle is None or obstacle[0] == "needs_replug" else obstacle[1]
+        state, reason = obstacle or self._lasting or (self._working_state(), None)
+        if state != self._told:
+            self._told = state
             level = logging.WARNING if reason and self.wanted else logging.INFO
             log.log(level, "Edge TPU %s: %s%s", self.device, state, f": {reason}" if reason else "")
         self.state, self.reason = state, reason
@@ -184,6 +229,8 @@ class Accelerator:
     def _obstacle(self) -> tuple[str, str] | None:
         """What keeps a worker from being started: a state, and the reason with its remedy."""
         stick, worker = self.stick, self._engine.worker
+        if self.predecessor is not None and self.predecessor.worker.pid is not None:
+            return "opening", f"waits for the process that had {self.device} before"
         if self._resetting is not None:
             return "resetting", f"the stick {self.device} is being reset"
         if worker.left_behind:
@@ -200,6 +247,8 @@ class Accelerator:
         library = find_library(self._settings.library)
         if problem := library_problem(library or Path(self._settings.library)):
             return "no_library", problem
+        if self._bad_library is not None and self._bad_library[0] == self._library_identity():
+            return "no_library", self._bad_library[1]
         if verdict := self._trials.verdict({load.runtime for load in self._engine.models.values()}):
             return "unusable", verdict
         if replug := self._plan.needs_replug(stick.port):
@@ -207,6 +256,10 @@ class Accelerator:
         return None
 
     # a stick that does not open
+
+    def _library_identity(self) -> Identity | None:
+        library = find_library(self._settings.library)
+        return None if library is None else identity(library)
 
     def _flaps(self, now_s: float) -> bool:
         return len(self._losses) == FLAPS and now_s - self._losses[0] < FLAP_WINDOW_S

@@ -20,6 +20,8 @@ UNKNOWN: Final = "unknown"
 _SYMBOLS: Final = ("tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate")
 _MISSING_PART = re.compile(r"^(\S+): cannot open shared object file")
 
+_PROGRAM: Final = "cannot dynamically load position-independent executable"  # glibc, elf/dl-load.c
+
 LoadDelegate = Callable[[str, dict[str, str]], Any]  # a runtime's load_delegate
 
 
@@ -62,9 +64,7 @@ def load(order: DelegateOrder, load_delegate: LoadDelegate, on_version: Callable
     library may also abort, crash or hang: only in a process that may die.
     """
     path = find_library(order.library) or Path(order.library)
-    if problem := library_problem(path):
-        raise DelegateFailed(problem, NO_LIBRARY)
-    version = _version(path)
+    version = delegate_version(path)
     on_version(f"{path.name} {version}" if version else path.name)
     try:
         native = load_delegate(str(path), order.options)
@@ -81,8 +81,14 @@ def load(order: DelegateOrder, load_delegate: LoadDelegate, on_version: Callable
     return Delegate(native, version)
 
 
-def _version(path: Path) -> str | None:
-    """Load the library by itself, before a runtime does: the runtimes' own words for a failure are a traceback."""
+def delegate_version(path: Path) -> str | None:
+    """LOAD the library by itself, as a runtime's own words for a failure are a traceback; only where one may die.
+
+    Return what edgetpu_version() says, None where it has none. Raises DelegateFailed for what is no delegate.
+    """
+    if problem := library_problem(path):
+        cause, _, remedy = problem.partition(": ")
+        raise DelegateFailed(f"{cause}; {remedy}", NO_LIBRARY)
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:
@@ -99,4 +105,6 @@ def _loader_in_words(path: Path, raw: str) -> str:
     part = _MISSING_PART.match(raw)
     if part and part[1] not in (str(path), path.name):
         return f"{path} needs {part[1]}, which is not installed; install the package that holds it"
-    return f"{path} cannot be loaded; install the libedgetpu that is made for this system (the loader: {raw})"
+    if _PROGRAM in raw:
+        return f"{path} is a program and no library; give the path of libedgetpu.so.1 in edgetpu.library"
+    return f"{path} cannot be loaded (the loader: {raw}); install the libedgetpu that is made for this system"

@@ -29,11 +29,13 @@ class Latency:
         self.swaps = 0
         self._expected_ms = expected_ms
         self._first: list[float] = []
-        self._last: deque[float] = deque(maxlen=_WINDOW)
+        self._every: deque[float] = deque(maxlen=_WINDOW)
+        self._last: deque[float] = deque(maxlen=_WINDOW)  # without a swap
         self._swapped: deque[float] = deque(maxlen=_WINDOW)
 
     def count(self, invoke_ms: float, swapped: bool) -> None:
         """One more."""
+        self._every.append(invoke_ms)
         if swapped:
             self.swaps += 1
             self._swapped.append(invoke_ms)
@@ -45,10 +47,9 @@ class Latency:
     @property
     def spread(self) -> Spread | None:
         """Median and 99th percentile, None before the first invoke."""
-        every = self._last or self._swapped
-        if not every:
+        if not self._every:
             return None
-        ordered = sorted(every)
+        ordered = sorted(self._every)
         return Spread(ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)])
 
     @property
@@ -62,7 +63,7 @@ class Latency:
     @property
     def slowest_ms(self) -> float:
         """The slowest of those that are kept, or what was measured at the start."""
-        return max((*self._last, *self._swapped), default=self._expected_ms)
+        return max(self._every, default=self._expected_ms)
 
     @property
     def times_slower(self) -> float:

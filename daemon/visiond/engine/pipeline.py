@@ -76,7 +76,7 @@ class Pipeline:
         self._turns = turns
         self._models = models
         self._report = report
-        self._last: LoadedModel | None = None  # that was invoked
+        self._last = list(models.values())[-1]  # that was invoked: each was, when it was loaded
         self._failed = 0  # invokes in a row
         self._invalid = 0  # outputs of an accelerator in a row, and what was wrong with the last one
         self._nonsense = ""
@@ -111,7 +111,7 @@ class Pipeline:
                 return frame
 
     def _invoke(self, frame: _Prepared) -> _Invoked:
-        model, swapped = frame.model, self._last is not None and self._last is not frame.model
+        model, swapped = frame.model, self._last is not frame.model
         self._last = model
         if frame.staged:
             model.interpreter.set_input(model.staging)

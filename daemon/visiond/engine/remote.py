@@ -32,6 +32,8 @@ START_DEADLINE_S: Final = 30.0  # a TPU that re-enumerates takes seconds; apart 
 LEAST_INVOKE_DEADLINE_S: Final = {"edgetpu": 0.5, "cpu": 2.0}
 MOST_INVOKE_DEADLINE_S: Final = 30.0
 
+NOT_LOOKED_FOR: Final = "its stick was not looked for yet"
+
 Descriptors = tuple[int, int, int]
 
 

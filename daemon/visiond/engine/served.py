@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
-from visiond.engine.remote import Descriptors, RemoteEngine
+from visiond.engine.remote import NOT_LOOKED_FOR, Descriptors, RemoteEngine
 from visiond.messages import RingOffer
 
 log = logging.getLogger(__name__)
@@ -38,26 +38,38 @@ class ServedModel:
         cameras: Sequence[str],
         ring: Ring,
         on_new_epoch: Callable[[str], None],
+        outgoing: Sequence[RemoteEngine] = (),
+        begun: Collection[str] = (),
     ) -> None:
         """`accelerator`: required, prefer or never; `warm`: whether the CPU twin is started before it is needed.
 
         `ring` gives a camera's ring while it has one; `on_new_epoch` is told each camera whose results begin anew.
+        `outgoing` are engines of the model's last settings: they go on until one of the new ones is ready.
+        `begun` names cameras that had results before.
         """
         self.name = name
         self.accelerator = accelerator
         self.tpus = tuple(tpus)
         self.cpu = cpu
         self.cameras = tuple(cameras)
+        self.outgoing = tuple(outgoing)
         self.threads = next(engine.models[name].threads for engine in (*tpus, cpu) if engine is not None)
         self._warm = warm
         self._ring = ring
         self._on_new_epoch = on_new_epoch
         self._began_s = time.monotonic()
         self._kind: str | None = None  # of the engines that serve
-        self._attached: set[str] = set()  # cameras that have been served before
+        self._attached = set(begun)  # cameras that have been served before
         self._why_not_warm: str | None = None
         if cpu is not None and tpus and not warm:
             cpu.hold("standby: cold; it is started when the Edge TPU fails")
+        elif cpu is not None:
+            cpu.release()
+
+    @property
+    def begun(self) -> frozenset[str]:
+        """Cameras that have had results."""
+        return frozenset(self._attached)
 
     @property
     def engines(self) -> tuple[RemoteEngine, ...]:
@@ -71,8 +83,13 @@ class ServedModel:
         if ready:
             return ready
         if self.cpu is None or not self.cpu.is_ready or self._waits_for_tpu():
-            return ()
+            return tuple(engine for engine in self.outgoing if engine.is_ready)[:1]
         return (self.cpu,)
+
+    @property
+    def readers(self) -> tuple[RemoteEngine, ...]:
+        """Every engine that may hold one of its cameras' rings."""
+        return (*self.engines, *(engine for engine in self.outgoing if engine not in self.engines))
 
     @property
     def wants_edgetpu(self) -> bool:
@@ -108,15 +125,28 @@ class ServedModel:
         kind = serving[0].kind if serving else None
         if kind != self._kind and kind is not None:
             if self._kind is not None:
-                log.warning("model %s: from %s to %s", self.name, self._kind, kind)
+                event = "return" if kind == "edgetpu" else "fallback"
+                extra = {"model": self.name, "event": event}
+                log.warning("model %s: from %s to %s", self.name, self._kind, kind, extra=extra)
             self._kind = kind
         for camera in self.cameras:
             self._settle_camera(camera, serving)
 
     def forget_ring(self, camera: str) -> None:
         """The camera's ring is gone, or another one has come: nobody reads the old one any more."""
-        for engine in self.engines:
+        for engine in self.readers:
             engine.detach(camera)
+
+    def reoffer(self, camera: str) -> None:
+        """The camera's ring is the same, and what is said of it has changed, such as how old a frame may be."""
+        ring = self._ring(camera)
+        for engine in self.readers:
+            if ring is not None and camera in engine.attached:
+                self._give(engine, camera, ring)
+
+    def take_over(self, engine: RemoteEngine) -> bool:
+        """Whether this outgoing engine is needed no more: another one serves, and it has answered all that it took."""
+        return engine not in self.serving and not engine.attached and not engine.dropping
 
     def reason(self) -> str | None:
         """Why it does not run as it should, None when it does."""
@@ -178,8 +208,8 @@ class ServedModel:
 
     def _waits_for_tpu(self) -> bool:
         """Whether the first engine since the daemon's start is about to be an Edge TPU."""
-        opening = any(tpu.state == "starting" for tpu in self.tpus)
-        return self._kind is None and opening and time.monotonic() - self._began_s < PATIENCE_S
+        opening = any(tpu.state == "starting" or tpu.reason == NOT_LOOKED_FOR for tpu in self.tpus)
+        return self._kind is None and not self._attached and opening and time.monotonic() - self._began_s < PATIENCE_S
 
     def _start_or_end_twin(self, serving: Sequence[RemoteEngine]) -> None:
         if self.cpu is None or not self.tpus or self._warm:
@@ -193,10 +223,10 @@ class ServedModel:
 
     def _settle_camera(self, camera: str, serving: Sequence[RemoteEngine]) -> None:
         ring = self._ring(camera)
-        for engine in self.engines:
+        for engine in self.readers:
             if camera in engine.attached and (engine not in serving or ring is None):
                 engine.detach(camera)
-        if ring is None or any(camera in engine.dropping for engine in self.engines):
+        if ring is None or any(camera in engine.dropping for engine in self.readers):
             return
         newcomers = [engine for engine in serving if camera not in engine.attached]
         if newcomers and len(newcomers) == len(serving):  # nobody has gone on with it
@@ -204,5 +234,8 @@ class ServedModel:
                 self._on_new_epoch(camera)
             self._attached.add(camera)
         for engine in newcomers:
-            offer, fds = ring
-            engine.attach(RingOffer(camera, self.name, engine.reader, offer.max_age_ms), fds)
+            self._give(engine, camera, ring)
+
+    def _give(self, engine: RemoteEngine, camera: str, ring: tuple[RingOffer, Descriptors]) -> None:
+        offer, fds = ring
+        engine.attach(RingOffer(camera, self.name, engine.reader, offer.max_age_ms), fds)

@@ -21,9 +21,9 @@ from visiond import lifeline
 from visiond.channel import Channel, ChannelClosed
 from visiond.edgetpu.delegate_options import delegate_options
 from visiond.edgetpu.library import find_library, library_problem, usb_ports
-from visiond.edgetpu.stick_lock import StickLock, opening_turn
+from visiond.edgetpu.stick_lock import StickBusy, StickLock, opening_turn
 from visiond.engine.decode.decoder import DecodeSettings, make_decoder
-from visiond.engine.edgetpu import NO_DEVICE, NO_LIBRARY, DelegateFailed, DelegateOrder
+from visiond.engine.edgetpu import NO_DEVICE, DelegateFailed, DelegateOrder, delegate_version
 from visiond.engine.golden import prove
 from visiond.engine.inbox import Inbox
 from visiond.engine.interpreter import Interpreter, RuntimeUnavailable, open_interpreter
@@ -31,9 +31,11 @@ from visiond.engine.loaded import LoadedModel
 from visiond.engine.pipeline import InvokesFail, Pipeline
 from visiond.engine.preprocess import Preprocessor
 from visiond.engine.turns import Turns
-from visiond.errors import ModelError, VisiondError
+from visiond.errors import ModelError, UnavailableError, VisiondError
 from visiond.messages import (
+    NO_LIBRARY,
     NO_RUNTIME,
+    STICK_BUSY,
     EngineReady,
     EngineStage,
     Fault,
@@ -68,8 +70,7 @@ def main() -> None:
             lock = _claim(order.stick)  # noqa: F841 - kept until the process ends
             start(channel, order).run()
         except VisiondError as error:
-            kind = NO_RUNTIME if isinstance(error, RuntimeUnavailable) else None
-            tell(channel, Fault(str(error), permanent=isinstance(error, ModelError), kind=kind))
+            tell(channel, Fault(str(error), permanent=isinstance(error, ModelError), kind=_kind_of(error)))
     except ChannelClosed:
         os._exit(0)  # the other thread may be in an invoke that never returns
 
@@ -100,6 +101,15 @@ def tell(channel: Channel, message: Message) -> None:
         os._exit(0)  # from whichever thread
 
 
+def _kind_of(error: VisiondError) -> str | None:
+    """What the parent must know of a failure to hold back, or to go on with, the right thing."""
+    if isinstance(error, RuntimeUnavailable):
+        return NO_RUNTIME
+    if isinstance(error, DelegateFailed) and error.kind == NO_LIBRARY:
+        return NO_LIBRARY
+    return STICK_BUSY if isinstance(error, StickBusy) else None
+
+
 def _claim(stick: StickOrder | None) -> StickLock | None:
     """Become the stick's owner: a second opener would crash the first. Raises StickBusy before anything touches it."""
     return None if stick is None else StickLock.acquire(stick.port, Path(stick.sysfs))
@@ -110,7 +120,11 @@ def _delegate_order(stick: StickOrder) -> DelegateOrder:
     library = find_library(stick.library) or Path(stick.library)
     if problem := library_problem(library):
         raise DelegateFailed(problem, NO_LIBRARY)
-    ports = usb_ports(library)
+    delegate_version(library)  # says in words why it cannot be loaded
+    try:
+        ports = usb_ports(library)
+    except UnavailableError as error:
+        raise DelegateFailed(str(error), NO_LIBRARY) from error
     if stick.port not in ports:  # another number would be another stick, and its owner would crash
         seen = ", ".join(ports) or "none"
         raise DelegateFailed(f"{library.name} does not see the stick at port {stick.port} (it sees {seen})", NO_DEVICE)

@@ -56,7 +56,9 @@ class Package(Manifest):
         if accelerator == "required" or on_cpu is not None:
             return None
         key = "onnx" if runtime == "onnx" else "cpu"
-        if accelerator == "prefer":
+        if runtime == "onnx":
+            text = "is not given, and runtime: onnx needs it; add the file, or give runtime: auto"
+        elif accelerator == "prefer":
             text = (
                 "is not given, and accelerator: prefer runs it when the Edge TPU fails; add the model that "
                 "files.edgetpu was compiled from, or give accelerator: required"
@@ -89,6 +91,15 @@ class Package(Manifest):
         """Return a located sentence for each golden picture that is not there: the model runs, and is unproved."""
         problems = ((n, file_problem(self.folder / example.image)) for n, example in enumerate(self.golden))
         return [self._document.problem(("golden", n, "image"), text) for n, text in problems if text is not None]
+
+    @cached_property
+    def identity(self) -> str:
+        """What changes when the manifest or one of the model's files does; read once, when first asked for."""
+        files = [(key, str(self.folder / entry.path)) for key, entry in self._entries().items()]
+        stats = [(key, path, os.stat(path)) for key, path in files]  # noqa: PTH116 - one call for both
+        seen = [(key, path, status.st_size, status.st_mtime_ns, status.st_ino) for key, path, status in stats]
+        labels = None if self.labels is None else self.load_labels().names
+        return hashlib.sha256(repr((self.model_dump_json(), seen, labels)).encode()).hexdigest()
 
     def hello(self) -> dict[str, Any]:
         """Return what a client is told of the model; `sha256` is that of files.cpu, or of the first file there is."""

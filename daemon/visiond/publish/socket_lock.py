@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -43,8 +44,9 @@ class SocketLock:
             if _still_there(fd, path):
                 break
             os.close(fd)  # its last holder removed the file between our open and our lock
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, b"%d\n" % os.getpid(), 0)
+        with suppress(OSError):  # /run is full: the lock holds all the same, only the pid cannot be told
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, b"%d\n" % os.getpid(), 0)
         return cls(fd, path)
 
     def release(self) -> None:

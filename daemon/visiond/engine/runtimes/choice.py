@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from visiond.engine.runtimes.chosen import Chosen, OnVersions
+from visiond.engine.runtimes.installed import pip
 from visiond.engine.runtimes.unavailable import RuntimeUnavailable
 from visiond.errors import ModelError
 
@@ -42,7 +43,7 @@ def open_with(
             cause = error
     raise RuntimeUnavailable(
         f"no runtime can run {path.name}: {'; '.join(passed_over)}",
-        "pip install " + ("onnxruntime" if path.suffix == ".onnx" else "ai-edge-litert"),
+        pip("install onnxruntime" if path.suffix == ".onnx" else "install ai-edge-litert"),
     ) from cause
 
 

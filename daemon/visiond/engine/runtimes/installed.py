@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from importlib import metadata
 from typing import Any
 
 from visiond.engine.runtimes.unavailable import RuntimeUnavailable
+
+
+def pip(arguments: str) -> str:
+    """Return the command that runs pip in this program's own environment: another one's pip mends nothing here."""
+    return f"{'' if os.access(sys.prefix, os.W_OK) else 'sudo '}{sys.executable} -m pip {arguments}"
 
 
 def import_runtime(module: str, name: str, remedy: str) -> Any:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from visiond.engine.runtimes import model_file
 from visiond.engine.runtimes.chosen import OnVersions
-from visiond.engine.runtimes.installed import import_runtime, version_of
+from visiond.engine.runtimes.installed import import_runtime, pip, version_of
 from visiond.engine.runtimes.onnx_words import onnx_error
 from visiond.engine.tensors import TensorInfo
 from visiond.errors import ModelError
@@ -40,7 +40,7 @@ class OnnxInterpreter:
         """Raises ModelError, or RuntimeUnavailable where ONNX Runtime is not installed."""
         self._name = path.name
         model_file.read_head(path, 1)
-        runtime = import_runtime("onnxruntime", "ONNX Runtime", "pip install onnxruntime")
+        runtime = import_runtime("onnxruntime", "ONNX Runtime", pip("install onnxruntime"))
         self.runtime = f"ONNX Runtime {version_of('onnxruntime', runtime)}"
         self.why = why
         on_versions(self.runtime)

@@ -38,4 +38,4 @@ def onnx_error(name: str, raw: str) -> ModelError:
         )
     if "INVALID_PROTOBUF" in raw or "No graph was found" in raw:
         return ModelError(f"{name} is no ONNX model, or truncated or damaged; copy or export it again")
-    return ModelError(f"{name} cannot be loaded; copy or export it again (ONNX Runtime: {raw})")
+    return ModelError(f"{name} cannot be loaded (ONNX Runtime: {raw}); copy or export it again")

@@ -13,6 +13,7 @@ from visiond.engine import edgetpu
 from visiond.engine.edgetpu import Delegate, DelegateOrder
 from visiond.engine.runtimes import model_file
 from visiond.engine.runtimes.chosen import OnVersions
+from visiond.engine.runtimes.installed import pip
 from visiond.engine.runtimes.tflite_libraries import TfliteLibrary
 from visiond.engine.runtimes.tflite_words import delegate_error, model_error
 from visiond.engine.runtimes.unavailable import RuntimeUnavailable
@@ -153,7 +154,7 @@ def _construct(path: Path, threads: int, library: TfliteLibrary) -> Any:
     except (SystemError, ImportError) as error:
         raise RuntimeUnavailable(
             f"{library.version} does not work with numpy {np.__version__}",
-            "pip install 'numpy<2' into an environment of its own, or set runtime: auto",
+            pip("install 'numpy<2' 'opencv-python-headless<4.12'"),  # newer OpenCV wants numpy 2
         ) from error
 
 

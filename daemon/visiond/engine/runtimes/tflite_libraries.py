@@ -5,18 +5,20 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from visiond.engine.edgetpu import LoadDelegate
-from visiond.engine.runtimes.installed import import_runtime, version_of
+from visiond.engine.runtimes.installed import import_runtime, pip, version_of
 from visiond.engine.runtimes.unavailable import RuntimeUnavailable
 
 Construct = Callable[[Path, int, Sequence[Any]], Any]  # model, threads, delegates → the library's own Interpreter
 
-_CORALS_PYCORAL: Final = "install Coral's pycoral as https://coral.ai/software describes, or set runtime: auto"
+_AUTO: Final = "set runtime: auto, which takes what is installed"  # Coral's own pycoral is for Python up to 3.9
+_TFLITE_RUNTIME_PYTHON: Final = (3, 11)  # the last one that tflite-runtime 2.14 on PyPI is made for
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class TfliteLibrary:
 
 def litert() -> TfliteLibrary:
     """LiteRT, the maintained one. Raises RuntimeUnavailable."""
-    module = import_runtime("ai_edge_litert.interpreter", "LiteRT", "pip install ai-edge-litert, or set runtime: auto")
+    module = import_runtime("ai_edge_litert.interpreter", "LiteRT", pip("install ai-edge-litert"))
     version = f"LiteRT {version_of('ai-edge-litert', module)}"
     return TfliteLibrary(version, _constructor(module.Interpreter), module.load_delegate)
 
@@ -43,7 +45,10 @@ def tflite_runtime() -> TfliteLibrary:
     module = import_runtime(
         "tflite_runtime.interpreter",
         "tflite-runtime",
-        "pip install tflite-runtime 'numpy<2' into an environment of its own, or set runtime: auto",
+        # Alone it draws numpy 2, with which it does not work; and newer OpenCV wants that.
+        pip("install tflite-runtime 'numpy<2' 'opencv-python-headless<4.12'")
+        if sys.version_info[:2] <= _TFLITE_RUNTIME_PYTHON
+        else _AUTO,
     )
     version = f"tflite-runtime {version_of('tflite-runtime', importlib.import_module('tflite_runtime'))}"
     return TfliteLibrary(version, _constructor(module.Interpreter), module.load_delegate)
@@ -52,12 +57,10 @@ def tflite_runtime() -> TfliteLibrary:
 def pycoral() -> TfliteLibrary:
     """Google's or feranick's pycoral, on the runtime that it imports itself. Raises RuntimeUnavailable."""
     _refuse_another_pycoral()
-    module = import_runtime("pycoral.utils.edgetpu", "pycoral", _CORALS_PYCORAL)
+    module = import_runtime("pycoral.utils.edgetpu", "pycoral", _AUTO)
     version = version_of("pycoral", module)
     if "delegate" not in inspect.signature(module.make_interpreter).parameters:
-        raise RuntimeUnavailable(
-            f"pycoral {version} cannot be given a delegate with options", "install pycoral 2.0 or newer"
-        )
+        raise RuntimeUnavailable(f"pycoral {version} cannot be given a delegate with options", _AUTO)
     # Google's names the runtime's module `tflite`; feranick's imports the two names themselves.
     base = module if hasattr(module, "load_delegate") else module.tflite
     plain = _constructor(base.Interpreter)
@@ -84,11 +87,11 @@ def _refuse_another_pycoral() -> None:
     """Look at the files without importing them: PyPI's pycoral is a command line for the Allen Coral Atlas."""
     spec = importlib.util.find_spec("pycoral")
     if spec is None:
-        raise RuntimeUnavailable("pycoral is not installed", _CORALS_PYCORAL)
+        raise RuntimeUnavailable("pycoral is not installed", _AUTO)
     folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
     if not any((folder / "utils" / "edgetpu.py").is_file() for folder in folders):
         where = spec.origin or ", ".join(map(str, folders))
         raise RuntimeUnavailable(
             f"the installed pycoral is PyPI's GIS tool of that name ({where})",
-            f"pip uninstall pycoral, then {_CORALS_PYCORAL}",
+            f"{pip('uninstall pycoral')}, and {_AUTO}",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from visiond.edgetpu.crash_memory import FITTING_PAIRS
 from visiond.engine.edgetpu import DelegateFailed
 from visiond.errors import ModelError
 
@@ -34,10 +35,10 @@ def model_error(name: str, raw: str) -> ModelError:
             f"{name} needs TensorFlow's own operator '{flex[1]}'; convert the model without SELECT_TF_OPS"
         )
     if "not a valid Flatbuffer" in raw or "mmap" in raw:
-        return ModelError(f"{name} is truncated or damaged; copy or convert it again (the runtime: {raw})")
+        return ModelError(f"{name} is truncated or damaged (the runtime: {raw}); copy or convert it again")
     return ModelError(
-        f"{name} cannot be loaded: it is damaged, or made for another version of the runtime; "
-        f"copy or convert it again (the runtime: {raw})"
+        f"{name} cannot be loaded: it is damaged, or made for another version of the runtime (the runtime: {raw}); "
+        "copy or convert it again"
     )
 
 
@@ -56,7 +57,7 @@ def delegate_error(name: str, runtime: str, library: str | None, raw: str) -> De
     said = _TAIL.sub("", raw) or "it gave no reason"
     if unresolved:
         return DelegateFailed(
-            f"{pair} does not take {name} ({said}): they are probably not made for each other; Google's libedgetpu "
-            "16.0 goes with tflite-runtime up to 2.11.1, feranick's 16.0TF2.17 with 2.11.1 to 2.17.1"
+            f"{pair} does not take {name} ({said}): they are probably not made for each other; install a pair that is: "
+            f"{FITTING_PAIRS}"
         )
-    return DelegateFailed(f"{pair} cannot make {name} ready: {said}; unplug the stick, plug it in, and try again")
+    return DelegateFailed(f"{pair} cannot make {name} ready ({said}); unplug the stick, plug it in, and try again")
