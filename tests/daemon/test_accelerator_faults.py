@@ -499,6 +499,7 @@ def test_fault_57_a_worker_goes_before_the_parent_when_memory_runs_out(
     daemon = start_daemon(tpu_config())
     with daemon.client() as client:
         client.until(on("edgetpu"))
+        client.status(lambda s: all(worker["state"] == "ready" for worker in s["engines"]["cats"]["workers"]))
         scores = {name: int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for name, pid in daemon.workers().items()}
         assert set(scores.values()) == {500}
         assert int(Path(f"/proc/{daemon.process.pid}/oom_score_adj").read_text()) < 500
