@@ -148,7 +148,7 @@ def test_two_models_on_one_stick_share_a_process_and_their_swaps_are_told(
     for name in ("right", "back"):
         config["cameras"][name]["model"] = "more"
     for camera in config["cameras"].values():
-        camera["fps"] = 60
+        camera["fps"] = 120  # more than a round takes: a frame waits at each turn
     daemon = start_daemon(config)
     with daemon.client() as client:
         client.status(lambda s: s["state"] == "ok" and s["edgetpus"][0]["state"] == "in_use")
@@ -161,8 +161,7 @@ def test_two_models_on_one_stick_share_a_process_and_their_swaps_are_told(
             worker = status["engines"][model]["workers"][0]
             assert worker["swap_ms"] == pytest.approx(12, abs=4)
             assert worker["swaps"] < 0.4 * worker["results"], "without an order every second invoke is a swap"
-    # Looser than with one model: a camera that has no frame in its model's part of a round waits for the next.
-    assert all(count == pytest.approx(100, rel=0.35) for count in counts.values()), counts
+    assert all(count == pytest.approx(100, rel=0.1) for count in counts.values()), counts
     counters = stick.counters()
     assert counters.swaps < 0.3 * counters.invokes
 

@@ -702,7 +702,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], model:
         ("set", "stick=9", "claim=all"): "there are sticks 0 to 3, and no stick 9",
         ("plug", "--stick", "4"): "there are sticks 0 to 3, and no stick 4",
         ("outputs", "scores=1,2"): "write scores=FORMAT:V,V,… with one of f32, ",
-        ("outputs", "scores=u8:256"): "ubyte format requires 0 <= number <= 255",
+        ("outputs", "scores=u8:256"): "outputs: not understood: scores: 256 does not fit into u8",
     }.items():
         assert main([wrong[0], folder, *wrong[1:]]) == 64
         assert reason in capsys.readouterr().out

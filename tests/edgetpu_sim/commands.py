@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with Simulator(options.folder, getattr(options, "sticks", 1)) as simulator:
             options.run(simulator, options)
-    except (ValueError, IndexError, struct.error) as error:
+    except (ValueError, IndexError) as error:
         print(f"{options.command}: not understood: {error}")
         return 64
     return 0
@@ -129,7 +129,10 @@ def _outputs(simulator: Simulator, options: argparse.Namespace) -> None:
             raise ValueError(f"{text}: write {tensor or 'TENSOR'}=FORMAT:V,V,… with one of {', '.join(FORMATS)}")
         convert = float if form == "f32" else int
         parsed = [convert(number) for number in numbers.split(",")]
-        outputs[tensor] = struct.pack(f"<{len(parsed)}{FORMATS[form]}", *parsed)
+        try:
+            outputs[tensor] = struct.pack(f"<{len(parsed)}{FORMATS[form]}", *parsed)
+        except struct.error as error:  # whose words differ from one Python to the next
+            raise ValueError(f"{tensor}: {numbers} does not fit into {form}") from error
     simulator.stick(options.stick).output_set(outputs)
     print(f"set for outputs called {', '.join(outputs)}; whether a model has outputs of these names is not checked")
 
