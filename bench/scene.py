@@ -61,14 +61,21 @@ def daemon(model: Model, source: str, camera: dict[str, Any], threads: int = 1) 
         "cameras": {"front": {"source": source, "model": "m", "max_age_ms": 5000, **camera}},
         "models": {"m": {"package": str(model.package), "accelerator": "never", "threads": threads, "min_score": 0.4}},
     }
+    os.environ["PYTHONPATH"] = str(ROOT / "daemon")
+    with running(config, folder) as started:
+        yield started
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def running(config: dict[str, Any], folder: Path) -> Iterator[Daemon]:
+    """A daemon with this configuration, which is ended afterwards whatever happens."""
     path = folder / "visiond.yaml"
     path.write_text(json.dumps(config))
-    os.environ["PYTHONPATH"] = str(ROOT / "daemon")
-    running = Daemon(path, folder / "v.sock")
+    started = Daemon(path, folder / "v.sock")
     try:
-        yield running
-        running.stop()
+        yield started
+        started.stop()
     finally:
-        if running.process.poll() is None:
-            running.process.kill()
-        shutil.rmtree(folder)
+        if started.process.poll() is None:
+            started.process.kill()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -13,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import twins
-from bench.scene import ASSETS, ROOT
+from bench.scene import ASSETS, ROOT, running
 from edgetpu_sim.simulator import Simulator
 from edgetpu_sim.stick import Stick
-from harness import Daemon, coco_ssd_package
+from harness import Daemon
 
 INVOKE_MS = 7.0
 BOXES = [(0.9, 0, (0.1, 0.1, 0.5, 0.5)), (0.8, 16, (0.3, 0.3, 0.9, 0.8)), (0.7, 17, (0.2, 0.6, 0.4, 0.9))]
@@ -39,10 +38,7 @@ class Setting:
 def setting() -> Iterator[Setting]:
     """A simulated stick at 7.0 ms per invoke, and COCO SSD as both twins of a package."""
     folder = Path(tempfile.mkdtemp(prefix="vd-", dir="/tmp"))
-    package = coco_ssd_package(folder / "coco_ssd", ASSETS)
-    manifest = json.loads((package / "model.yaml").read_text())
-    manifest["files"]["edgetpu"] = manifest["files"]["cpu"]
-    (package / "model.yaml").write_text(json.dumps(manifest))
+    package = twins.detector(folder / "coco_ssd", ASSETS)
     with Simulator(folder / "tpu") as simulator:
         stick = simulator.stick(0)
         stick.set_invoke_ms(INVOKE_MS)
@@ -63,12 +59,5 @@ def daemon(where: Setting, cameras: int, size: tuple[int, int], fps: float, **mo
         "models": {"m": {"package": str(where.package), "threads": 1, "min_score": 0.4, **model}},
         "edgetpu": {**where.simulator.config(), "max_backoff_s": 1.0},
     }
-    path = where.folder / "visiond.yaml"
-    path.write_text(json.dumps(config))
-    running = Daemon(path, where.folder / "v.sock")
-    try:
-        yield running
-        running.stop()
-    finally:
-        if running.process.poll() is None:
-            running.process.kill()
+    with running(config, where.folder) as started:
+        yield started

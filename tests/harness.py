@@ -89,6 +89,12 @@ class Daemon:
     def log(self) -> str:
         return self.log_path.read_text()
 
+    def whole_log(self) -> str:
+        """Stop the daemon and return all that it logged: a thread of its own writes, later than a status is sent."""
+        if self.process.poll() is None:
+            self.stop()
+        return self.log
+
     def client(self) -> Client:
         """Connect, as soon as the daemon listens."""
         give_up = time.monotonic() + START_S

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgetpu_sim.stick import Stick
+from harness import coco_ssd_package
 
 CAT, CAT_LABEL = 286, "Egyptian cat"  # what the small classifier sees in the cat's picture
 CLASSES = 1001
@@ -37,6 +38,15 @@ def classifier(folder: Path, assets: Path, golden: bool = True) -> Path:
         package["golden"] = [{"image": "cat.jpg", "expect": [{"label": CAT_LABEL, "min_score": 0.1}]}]
     (folder / "model.yaml").write_text(json.dumps(package))
     return folder
+
+
+def detector(folder: Path, assets: Path) -> Path:
+    """COCO SSD as both twins: not compiled, so that the stick must be told to claim all of its operators."""
+    package = coco_ssd_package(folder, assets)
+    manifest = json.loads((package / "model.yaml").read_text())
+    manifest["files"]["edgetpu"] = manifest["files"]["cpu"]
+    (package / "model.yaml").write_text(json.dumps(manifest))
+    return package
 
 
 def answer_cat(stick: Stick, score: int = 200) -> None:

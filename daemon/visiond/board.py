@@ -30,6 +30,14 @@ class Throttling:
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """In MB; None for what the kernel does not tell."""
+
+    total_mb: float | None
+    available_mb: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Board:
     """What was found at one moment; None for what this machine does not tell."""
 
@@ -53,7 +61,7 @@ class Board:
 
 def read_board(sysfs: Path = Path("/sys"), proc: Path = Path("/proc"), disk: Path = Path("/")) -> Board:
     """Look at everything once, in about a millisecond; `disk` is a folder on the disk that is meant, a local one."""
-    memory_mb = dict(_memory_mb(proc))
+    memory = read_memory(proc)
     cpu = sysfs / "devices" / "system" / "cpu" / "cpu0" / "cpufreq"
     load = _text(proc / "loadavg")
     return Board(
@@ -64,11 +72,17 @@ def read_board(sysfs: Path = Path("/sys"), proc: Path = Path("/proc"), disk: Pat
         cpu_max_mhz=_number(cpu / "cpuinfo_max_freq", 1000),
         cpus=os.cpu_count() or 1,
         load_1min=_as_number(load.split()[0]) if load else None,
-        memory_total_mb=memory_mb.get("MemTotal"),
-        memory_available_mb=memory_mb.get("MemAvailable"),
+        memory_total_mb=memory.total_mb,
+        memory_available_mb=memory.available_mb,
         disk_free_mb=_disk_free_mb(disk),
         has_rtc=(sysfs / "class" / "rtc" / "rtc0").exists(),
     )
+
+
+def read_memory(proc: Path = Path("/proc")) -> Memory:
+    """Return how much memory there is, and how much of it new processes may take."""
+    sizes_mb = dict(_memory_mb(proc))
+    return Memory(sizes_mb.get("MemTotal"), sizes_mb.get("MemAvailable"))
 
 
 def read_throttling(sysfs: Path = Path("/sys")) -> Throttling | None:

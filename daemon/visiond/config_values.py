@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from visiond.cameras.address import SourceAddress, absolute
-from visiond.edgetpu.device_name import parse_device
+from visiond.edgetpu.device_name import parse_devices
 from visiond.places import MAX_SOCKET_PATH_BYTES
 from visiond.zones import MAX_POINTS, polygon_fault
 
@@ -69,18 +69,7 @@ def _package(package: str, info: ValidationInfo) -> str:
 
 
 def _devices(text: str) -> str:
-    if text == "all":
-        return text
-    names = []
-    for device in text.split(","):
-        if device.strip() == "all":
-            raise ValueError("all stands alone: give all, or the sticks one by one")
-        try:
-            names.append(parse_device(device))
-        except ValueError as error:
-            raise ValueError(f'"{device.strip()}" is {error}; or all') from error
-    if len({(name.index or 0, name.port) for name in names}) < len(names):
-        raise ValueError("names a stick twice, give each once")
+    parse_devices(text)
     return text
 
 

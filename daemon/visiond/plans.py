@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from visiond.config import Config, Model
+from visiond.edgetpu.device_name import parse_devices
 from visiond.engine.accelerator import EdgeTpuSettings
-from visiond.engine.fleet import ModelPlan, parse_devices
+from visiond.engine.model_plan import ModelPlan
 from visiond.messages import LoadModel
 from visiond.modelkit.package import Package
 

@@ -19,7 +19,7 @@ import pytest
 
 import twins
 from edgetpu_sim.simulator import Simulator
-from harness import Client, Daemon, coco_ssd_package, running
+from harness import Client, Daemon, running
 
 StartDaemon = Callable[..., Daemon]
 TpuConfig = Callable[..., dict[str, Any]]
@@ -124,7 +124,6 @@ def test_fault_16_an_abort_costs_a_gap_and_no_client(
     with daemon.client() as client, daemon.client() as beside:
         before = client.until(on("edgetpu"))
         beside.send({"type": "subscribe", "cameras": ["other"]})
-        beside.detections(1)
         simulator.stick(0).fail("abort", times=1)
         spent_s, first = seconds_until(
             client, lambda m: m["type"] == "detections" and m["camera"] == "front" and m["engine"] == "cpu"
@@ -142,7 +141,8 @@ def test_fault_16_an_abort_costs_a_gap_and_no_client(
         assert "SIGABRT" in worker["last_failure"]
         assert accounts_agree(status)
         assert status["cameras"]["front"]["dropped"].get("engine_lost", 0) >= 1
-        others = beside.detections(10)
+        others = [message for message in beside.detections(30) if message["camera"] == "other"]
+        assert len(others) > 10
         assert {message["epoch"] for message in others} == {1}
         assert all(after["seq"] == before["seq"] + 1 + after["missed"] for before, after in pairwise(others))
         assert status["engines"]["steady"]["restarts"] == 0
@@ -237,8 +237,8 @@ def test_fault_18_a_reset_is_tried_where_it_is_allowed(
     daemon = start_daemon(tpu_config(edgetpu={"reset": True, "max_backoff_s": 0.5}))
     with daemon.client() as client:
         client.status(stick_is("needs_replug"), patience_s=90)
-    refused, switched = daemon.log.index("cannot be reset"), daemon.log.index("was switched off and on")
-    assert refused < switched < daemon.log.index("needs_replug")
+    log = daemon.whole_log()
+    assert log.index("cannot be reset") < log.index("was switched off and on") < log.index("needs_replug")
 
 
 # 19: no permission
@@ -301,7 +301,7 @@ def test_fault_20_a_file_that_does_not_load_is_the_librarys_fault_and_never_the_
         client.detections(20)
         assert client.status()["edgetpus"][0]["state"] == "no_library"
         assert simulator.creates == 0
-    assert "resetting" not in daemon.log
+    assert "resetting" not in daemon.whole_log()
 
 
 @pytest.mark.parametrize("where", ["create_segv", "prepare_segv", "segv"])
@@ -341,7 +341,7 @@ def test_fault_21_a_hang_ends_at_its_deadline(
         spent_s, _ = seconds_until(client, on("cpu"))
         assert spent_s < 0.5 + 1.0
         client.until(on("edgetpu"))
-    assert "the engine hangs: no answer for 0.5 s" in daemon.log
+    assert "the engine hangs: no answer for 0.5 s" in daemon.whole_log()
 
 
 # 23: hot, or on a slow bus
@@ -406,10 +406,7 @@ def test_a_stick_that_computes_wrong_is_not_trusted_until_it_does_better(
 def test_fault_31_a_stick_that_answers_nonsense_is_dropped_for_the_cpu(
     start_daemon: StartDaemon, tpu_config: TpuConfig, simulator: Simulator, tmp_path: Path, assets: Path
 ) -> None:
-    package = coco_ssd_package(tmp_path / "coco", assets)
-    manifest = json.loads((package / "model.yaml").read_text())
-    manifest["files"]["edgetpu"] = manifest["files"]["cpu"]
-    (package / "model.yaml").write_text(json.dumps(manifest))
+    package = twins.detector(tmp_path / "coco", assets)
     stick = simulator.stick(0)
     stick.claim("all")
     twins.answer_boxes(stick, [(0.75, 16, (0.25, 0.125, 0.75, 0.5))])

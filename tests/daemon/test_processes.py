@@ -103,7 +103,7 @@ def test_a_killed_worker_costs_a_gap_and_no_client(start_daemon: StartDaemon, ro
         assert part["restarts"] == 1
         front = status["cameras"]["front"]
         assert front["captured"] == front["inferred"] + sum(front["dropped"].values()) + front["pending"]
-    assert "died of SIGKILL" in daemon.log
+    assert "died of SIGKILL" in daemon.whole_log()
 
 
 def test_a_blind_daemon_says_so_and_sends_no_empty_list(start_daemon: StartDaemon, root: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_blind_daemon_says_so_and_sends_no_empty_list(start_daemon: StartDaemo
         assert silent_since_s - stopped_s < 1.5
         assert "camera front: no result within 1 s" in message["reason"]
         client.until(lambda m: m["type"] == "detections")  # killed at its deadline, started again
-    assert "the engine hangs" in daemon.log
+    assert "the engine hangs" in daemon.whole_log()
 
 
 def test_workers_end_when_the_parent_is_killed(start_daemon: StartDaemon, root: Path) -> None:

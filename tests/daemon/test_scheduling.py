@@ -11,7 +11,7 @@ import pytest
 
 import twins
 from edgetpu_sim.simulator import Simulator
-from harness import Client, Daemon, coco_ssd_package
+from harness import Client, Daemon
 
 StartDaemon = Callable[..., Daemon]
 TpuConfig = Callable[..., dict[str, Any]]
@@ -93,6 +93,7 @@ def test_one_model_on_two_sticks_uses_both_and_outlives_one(
         assert stamps == sorted(stamps), "no result may be older than the one before"
         workers = client.status()["engines"]["cats"]["workers"]
         assert all(worker["results"] > 15 for worker in workers[:2])
+        lost_before = client.status()["cameras"]["front"]["dropped"].get("engine_lost", 0)
         first.fail("abort", times=1)
         client.status(lambda s: s["edgetpus"][0]["state"] != "in_use")
         after = client.detections(20)[-1]
@@ -100,6 +101,8 @@ def test_one_model_on_two_sticks_uses_both_and_outlives_one(
         status = client.status(lambda s: [stick["state"] for stick in s["edgetpus"]] == ["in_use", "in_use"])
         front = status["cameras"]["front"]
         assert front["captured"] == front["inferred"] + sum(front["dropped"].values()) + front["pending"]
+        assert 0 <= front["pending"] <= 6, "one stick's end is not counted for the other's frames"
+        assert 1 <= front["dropped"]["engine_lost"] - lost_before <= 2
         assert status["engines"]["cats"]["workers"][2]["results"] == 0, "the twin was not needed"
 
 
@@ -199,12 +202,7 @@ def test_a_whole_detector_on_the_stick_gives_what_the_stick_says(
     start_daemon: StartDaemon, tpu_config: TpuConfig, simulator: Simulator, tmp_path: Path, assets: Path
 ) -> None:
     """Value by value: the four outputs of the stick are the objects on the socket."""
-    import json
-
-    package = coco_ssd_package(tmp_path / "coco", assets)
-    manifest = json.loads((package / "model.yaml").read_text())
-    manifest["files"]["edgetpu"] = manifest["files"]["cpu"]
-    (package / "model.yaml").write_text(json.dumps(manifest))
+    package = twins.detector(tmp_path / "coco", assets)
     simulator.stick(0).claim("all")
     twins.answer_boxes(simulator.stick(0), [(0.75, 16, (0.25, 0.125, 0.75, 0.5)), (0.5, 0, (0.0, 0.0, 1.0, 1.0))])
     with start_daemon(tpu_config(package=str(package))).client() as client:

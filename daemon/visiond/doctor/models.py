@@ -10,8 +10,7 @@ from pathlib import Path
 
 from visiond.config import Config, Model, load_config
 from visiond.doctor.report import Finding, State, ok, wrong
-from visiond.edgetpu.device_name import DeviceName
-from visiond.engine.fleet import parse_devices
+from visiond.edgetpu.device_name import DeviceName, parse_devices
 from visiond.errors import VisiondError
 from visiond.modelkit.package import EDGETPU_OPERATOR, Package, load_package
 

@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+ALL: Final = "all"
+ALL_STICKS: Final = 4  # that `all` looks for; one host controller's bandwidth does not feed more
+MOST_OF_A_MODEL: Final = 6  # engines that may read a camera's ring at the same moment: frames.DEFAULT_SLOTS
 _MOST_STICKS: Final = 100
 _PORT: Final = re.compile(r"[1-9][0-9]{0,2}-[1-9][0-9]{0,2}(\.[1-9][0-9]{0,2}){0,6}", re.ASCII)
 _FORMS: Final = "usb, usb:0 or usb:2-1.4"
@@ -36,6 +39,29 @@ def parse_device(text: str) -> DeviceName:
     if is_port(which):
         return DeviceName(port=which)
     raise ValueError(f"neither the number of a stick nor a USB port, give {_FORMS}; `visiond doctor` lists the sticks")
+
+
+def parse_devices(text: str) -> tuple[DeviceName, ...]:
+    """Return the sticks that a model's `device` names, with commas between them, or as `all`; `usb` is the first one.
+
+    Raises ValueError, whose sentence says what to give.
+    """
+    if text == ALL:
+        return tuple(DeviceName(index=number) for number in range(ALL_STICKS))
+    found: list[DeviceName] = []
+    for each in text.split(","):
+        if each.strip() == ALL:
+            raise ValueError("all stands alone: give all, or the sticks one by one")
+        try:
+            device = parse_device(each)
+        except ValueError as error:
+            raise ValueError(f'"{each.strip()}" is {error}; or all') from error
+        found.append(DeviceName(index=0) if device == DeviceName() else device)
+    if len(set(found)) < len(found):
+        raise ValueError("names a stick twice, give each once")
+    if len(found) > MOST_OF_A_MODEL:
+        raise ValueError(f"names {len(found)} sticks, give {MOST_OF_A_MODEL} at most")
+    return tuple(found)
 
 
 def is_port(text: str) -> bool:

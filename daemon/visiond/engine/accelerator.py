@@ -255,11 +255,11 @@ class Accelerator:
             return "needs_replug", f"{replug} (last: {self._engine.last_failure})"
         return None
 
-    # a stick that does not open
-
     def _library_identity(self) -> Identity | None:
         library = find_library(self._settings.library)
         return None if library is None else identity(library)
+
+    # a stick that does not open
 
     def _flaps(self, now_s: float) -> bool:
         return len(self._losses) == FLAPS and now_s - self._losses[0] < FLAP_WINDOW_S

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
+from visiond.board import read_memory
 from visiond.detection import Result
 from visiond.edgetpu.crash_memory import CrashMemory
-from visiond.edgetpu.sticks import DeviceName, Stick, parse_device
+from visiond.edgetpu.device_name import DeviceName
+from visiond.edgetpu.sticks import Stick
 from visiond.engine.accelerator import Accelerator, EdgeTpuSettings
+from visiond.engine.model_plan import ModelPlan
 from visiond.engine.remote import NOT_LOOKED_FOR, RemoteEngine
 from visiond.engine.served import Ring, ServedModel
 from visiond.frames import MAX_READERS
@@ -20,41 +22,8 @@ from visiond.supervisor import MAX_BACKOFF_S, Exit, Worker
 
 log = logging.getLogger(__name__)
 
-ALL_STICKS: Final = 4  # that `device: all` looks for; one host controller's bandwidth does not feed more
 FIRST_STICK_READER: Final = 4  # numbers of readers below it are for engines on the CPU, which overlap at a reload
 LEAST_FREE_MB: Final = 200  # a CPU engine with a model of some MB takes 70 to 110; the system needs room too
-
-
-@dataclass(frozen=True, slots=True)
-class ModelPlan:
-    """How one model is to run: `edgetpu` and `cpu` are what its package has a file for and its policy allows.
-
-    `identity` changes when the package's files do.
-    """
-
-    name: str
-    accelerator: str
-    edgetpu: LoadModel | None
-    cpu: LoadModel | None
-    devices: tuple[DeviceName, ...]
-    warm: bool
-    max_rss_mb: float
-    cameras: tuple[str, ...]
-    identity: str = ""
-
-    @property
-    def on_stick(self) -> object:
-        """What a stick's process must be started anew for, when it has changed."""
-        return self.identity, self.edgetpu, self.max_rss_mb
-
-    @property
-    def on_cpu(self) -> object:
-        """What the CPU's process must be started anew for."""
-        return self.identity, self.cpu, self.max_rss_mb
-
-    def engines_like(self, other: ModelPlan) -> bool:
-        """Whether it is to be run in the same way; which cameras it sees is another matter."""
-        return replace(self, cameras=()) == replace(other, cameras=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +193,7 @@ class Fleet:
         self, plans: Sequence[ModelPlan], settings: EdgeTpuSettings, same_settings: bool
     ) -> tuple[Accelerator, ...]:
         """One for each stick that a model names; one whose models and settings are the same stays."""
-        found = []
+        found: list[Accelerator] = []
         for device in dict.fromkeys(device for plan in plans if plan.edgetpu for device in plan.devices):
             on_it = [plan for plan in plans if plan.edgetpu is not None and device in plan.devices]
             former = next((each for each in self.accelerators if each.device == device), None)
@@ -233,17 +202,23 @@ class Fleet:
             if former is not None and same_settings and same:
                 found.append(former)
             else:
-                found.append(self._accelerator(device, on_it, settings, former))
+                found.append(self._accelerator(device, on_it, settings, former, found))
         return tuple(found)
 
     def _accelerator(
-        self, device: DeviceName, plans: Sequence[ModelPlan], settings: EdgeTpuSettings, former: Accelerator | None
+        self,
+        device: DeviceName,
+        plans: Sequence[ModelPlan],
+        settings: EdgeTpuSettings,
+        former: Accelerator | None,
+        siblings: Sequence[Accelerator],
     ) -> Accelerator:
+        """Make one beside its `siblings`; those of one model read the same rings, each under a number of its own."""
         spare = all(plan.devices[0] != device for plan in plans)
         accelerator = Accelerator(device, settings, self._crashes, wanted=not spare)
         loads = [plan.edgetpu for plan in plans if plan.edgetpu is not None]
         taken = {engine.reader for plan in plans for engine in self._readers_of(plan.name)}
-        taken |= {self._engine_of(each).reader for each in self.accelerators}
+        taken |= {self._engine_of(each).reader for each in (*self.accelerators, *siblings)}
         reader = next(number for number in range(FIRST_STICK_READER, MAX_READERS) if number not in taken)
         ceiling_mb = max(plan.max_rss_mb for plan in plans)
         accelerator.engine = self._make(str(device), "edgetpu", reader, loads, accelerator.order, ceiling_mb)
@@ -299,7 +274,7 @@ class Fleet:
         return accelerator.engine
 
     def _keep_cold_where_memory_is_short(self) -> None:
-        free_mb = available_mb()
+        free_mb = read_memory().available_mb
         if free_mb is None or free_mb >= LEAST_FREE_MB:
             return
         why = f"cold: {free_mb:.0f} MB of memory are free, and a warm twin needs {LEAST_FREE_MB}"
@@ -347,21 +322,3 @@ class _EngineMaker:
 def _free_port(accelerator: Accelerator) -> str | None:
     """The stick that an accelerator without a worker is about to have."""
     return None if accelerator.stick is None else accelerator.stick.port
-
-
-def parse_devices(text: str) -> tuple[DeviceName, ...]:
-    """Return the sticks that a model's `device` names, each once; `usb` is the first one. Raises ValueError."""
-    if text == "all":
-        return tuple(DeviceName(index=number) for number in range(ALL_STICKS))
-    named: Iterable[DeviceName] = (parse_device(each) for each in text.split(","))
-    first = DeviceName(index=0)
-    return tuple(dict.fromkeys(first if device == DeviceName() else device for device in named))
-
-
-def available_mb(meminfo: Path = Path("/proc/meminfo")) -> float | None:
-    """Return how much memory new processes may take, in MB, None where the kernel does not tell."""
-    fields: Mapping[str, str] = dict(
-        line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line
-    )  # kB; proc(5)
-    value = fields.get("MemAvailable")
-    return None if value is None else int(value.split()[0]) / 1024
