@@ -1,6 +1,6 @@
 """USB cameras that fail, rows 1 to 10 of the fault table: the real worker process, a stand-in for the device.
 
-What needs a kernel is in tests/system/v4l2_check.py, what needs a network in test_stream_faults.py.
+What needs a kernel is in tests/system/machine/v4l2_check.py, what needs a network in test_stream_faults.py.
 """
 
 from __future__ import annotations

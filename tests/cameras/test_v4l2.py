@@ -1,4 +1,4 @@
-"""What can be said of V4L2 without a device; tests/system/v4l2_check.py does the rest on a real kernel."""
+"""What can be said of V4L2 without a device; tests/system/machine/v4l2_check.py does the rest on a real kernel."""
 
 import errno
 import os
