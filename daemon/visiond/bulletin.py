@@ -10,13 +10,10 @@ from typing import Any, Final
 
 from visiond import __version__
 from visiond.board import Board
-from visiond.cameras.remote import RemoteCamera
 from visiond.clock import boot_id, wall_synced
-from visiond.engine.fleet import Fleet
 from visiond.health import is_blind, overall
-from visiond.lane import Lane
-from visiond.modelkit.package import Package
 from visiond.publish import wire
+from visiond.stages import Stages
 
 log = logging.getLogger(__name__)
 
@@ -26,17 +23,8 @@ HEARTBEAT_S: Final = 1.0
 class Bulletin:
     """Reads the parts and puts their state into words; it changes nothing."""
 
-    def __init__(
-        self,
-        lanes: Mapping[str, Lane],
-        cameras: Mapping[str, RemoteCamera],
-        fleet: Fleet,
-        packages: Mapping[str, Package],
-    ) -> None:
-        self._lanes = lanes
-        self._cameras = cameras
-        self._fleet = fleet
-        self._packages = packages
+    def __init__(self, stages: Stages) -> None:
+        self._stages = stages
         self._board: Board | None = None
         self._reload: dict[str, str | None] | None = None
         self._instance = uuid.uuid4().hex
@@ -63,17 +51,16 @@ class Bulletin:
             wall_ns=time.time_ns(),
             wall_synced=wall_synced(),
             heartbeat_ms=round(HEARTBEAT_S * 1000),
-            cameras={name: self._camera_hello(name) for name in self._cameras},
-            models={name: self._packages[name].hello() for name in self._fleet.models},
+            cameras={name: self._camera_hello(name) for name in self._stages.cameras},
+            models={name: self._stages.packages[name].hello() for name in self._stages.fleet.models},
         )
 
     def status(self, clients: Mapping[str, int]) -> dict[str, Any]:
         """Return the fields of a status message; `clients` are the server's counters."""
         now_ns = time.monotonic_ns()
-        cameras = {name: self._camera_status(name, now_ns) for name in self._cameras}
-        engines = {name: model.status() for name, model in self._fleet.models.items()}
-        blind = {name for name, camera in cameras.items() if is_blind(camera, self._cameras[name].period_s)}
-        state, reason = overall(cameras, engines, blind)
+        cameras = {name: self._camera_status(name, now_ns) for name in self._stages.cameras}
+        engines = {name: model.status() for name, model in self._stages.fleet.models.items()}
+        state, reason = overall(cameras, engines, self._blind(cameras))
         return {
             "type": "status",
             "state": state,
@@ -84,11 +71,20 @@ class Bulletin:
             "uptime_s": round(time.monotonic() - self._started_s, 3),
             "cameras": cameras,
             "engines": engines,
-            "edgetpus": self._fleet.status(),
+            "edgetpus": self._stages.fleet.status(),
             "board": self._board_status(),
             "reload": self._reload,
             "clients": clients,
         }
+
+    def seeing(self) -> set[str]:
+        """Return the cameras whose last result is young enough."""
+        now_ns = time.monotonic_ns()
+        cameras = {name: self._camera_status(name, now_ns) for name in self._stages.cameras}
+        return cameras.keys() - self._blind(cameras)
+
+    def _blind(self, cameras: Mapping[str, dict[str, Any]]) -> set[str]:
+        return {name for name, status in cameras.items() if is_blind(status, self._stages.cameras[name].period_s)}
 
     def _board_status(self) -> dict[str, Any] | None:
         board = self._board
@@ -103,11 +99,11 @@ class Bulletin:
         }
 
     def _camera_hello(self, name: str) -> dict[str, Any]:
-        report = self._cameras[name].report
-        return {"size": report.size, "model": self._lanes[name].settings.model, "state": report.state}
+        report = self._stages.cameras[name].report
+        return {"size": report.size, "model": self._stages.lanes[name].settings.model, "state": report.state}
 
     def _camera_status(self, name: str, now_ns: int) -> dict[str, Any]:
-        lane, status = self._lanes[name], self._cameras[name].status()
+        lane, status = self._stages.lanes[name], self._stages.cameras[name].status()
         age_ms = lane.result_age_ms(now_ns)
         return {
             **status,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 _TIME_ERROR: Final = 5  # adjtimex(2): the clock is not synchronized
+_TIMESYNCD_MARKER: Final = Path("/run/systemd/timesync/synchronized")  # systemd-timesyncd.service(8)
 _TIMEX_BYTES: Final = 256  # more than struct timex has on any 64-bit Linux
 
 
@@ -17,10 +18,16 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-def wall_synced() -> bool:
-    """Whether the kernel holds the wall clock to be synchronized; a Pi without an RTC is not until NTP has answered."""
+def wall_synced(marker: Path = _TIMESYNCD_MARKER) -> bool:
+    """Whether the wall clock is known to be synchronized; that of a Pi without an RTC is not until NTP has answered.
+
+    The kernel knows. A hardened unit may not ask it, since the same call sets the clock: then systemd-timesyncd's
+    marker tells, which is there from its first answer on.
+    """
     state: int = _libc().adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
-    return state not in (-1, _TIME_ERROR)
+    if state == -1:
+        return marker.exists()
+    return state != _TIME_ERROR
 
 
 @functools.cache

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import grp
 import pwd
+import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from visiond.client import SILENCE_S, Connection, connect
 from visiond.errors import UnavailableError
 
-_START = "start it (visiond run, or systemctl start visiond) or name its socket with --socket"
+SYSTEMD: Final = 1
+_UCRED: Final = struct.Struct("3i")
+_PATIENCE_S: Final = 2.0
+_START: Final = "start it (visiond run, or systemctl start visiond) or name its socket with --socket"
 
 
 @contextmanager
@@ -24,9 +30,9 @@ def daemon_connection(path: Path, camera: str | None = None) -> Iterator[Connect
         with connect(path, cameras=None if camera is None else [camera], silence_s=SILENCE_S) as connection:
             yield connection
     except TimeoutError:
-        raise UnavailableError(f"the daemon at {path} says nothing; restart it (systemctl restart visiond)") from None
+        raise UnavailableError(_silent(path)) from None
     except PermissionError:
-        raise UnavailableError(f"no permission to use {path}: {_membership(path)}, then log in again") from None
+        raise UnavailableError(f"no permission to use {path}: {membership(path)}, then log in again") from None
     except FileNotFoundError:
         raise UnavailableError(f"no daemon: there is no socket {path}; {_START}") from None
     except ConnectionRefusedError:
@@ -46,7 +52,31 @@ def gone(path: Path, reason: str | None) -> str:
     return f"the daemon at {path} has gone: {reason or 'it closed the connection without a word'}"
 
 
-def _membership(path: Path) -> str:
+def _silent(path: Path) -> str:
+    """Return the sentence for a socket where nobody answers: systemd holds it also while the daemon does not run."""
+    if listener(path) == (True, SYSTEMD):
+        return (
+            f"nobody answers at {path}, which systemd keeps for the daemon: the service does not run, or hangs; "
+            "why tells systemctl status visiond, and systemctl restart visiond starts it"
+        )
+    return f"the daemon at {path} says nothing; restart it (systemctl restart visiond)"
+
+
+def listener(path: Path) -> tuple[bool, int | None]:
+    """Whether somebody listens there or may, and which process it is; None for what the kernel does not tell."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_PATIENCE_S)
+        try:
+            probe.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
+            return False, None
+        except OSError:  # no permission, or its backlog is full: somebody may be there
+            return True, None
+        pid: int = _UCRED.unpack(probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))[0]
+        return True, pid
+
+
+def membership(path: Path) -> str:
     """Return how to be let in: the group of the socket, or of its folder where that is what cannot be entered."""
     for each in (path, path.parent):
         try:

@@ -1,4 +1,4 @@
-"""The daemon: build its parts, start them, pass each result on, stop. The only file that knows every part."""
+"""The daemon: build its parts, start them, keep watch, stop. The only file that knows every part."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -17,26 +16,17 @@ from typing import Any, Final
 from visiond import __version__, systemd
 from visiond.board import read_board
 from visiond.bulletin import HEARTBEAT_S, Bulletin
-from visiond.cameras.address import SourceAddress
-from visiond.cameras.remote import RemoteCamera
-from visiond.config import Camera, Config, load_config
+from visiond.config import Config, load_config
 from visiond.control import ControlServer, control_path
-from visiond.detection import Result
-from visiond.edgetpu.sticks import Stick, find_sticks
-from visiond.engine.fleet import Fleet, Staffing
-from visiond.engine.remote import RemoteEngine
-from visiond.errors import UsageError, VisiondError
-from visiond.health import is_blind
-from visiond.lane import Lane
+from visiond.errors import UsageError
 from visiond.lookout import Lookout
-from visiond.messages import FrameDropped, OpenCamera
 from visiond.modelkit.package import Package
 from visiond.packages import load_packages
 from visiond.places import default_socket_path
-from visiond.plans import edgetpu_settings, plan_models
 from visiond.publish.unix_socket import UnixSocketServer
-from visiond.reload import Report, compare
+from visiond.reloader import Read, Reloader
 from visiond.staff import Staff
+from visiond.stages import Stages
 
 log = logging.getLogger(__name__)
 
@@ -54,39 +44,26 @@ class Service:
         self,
         config: Config,
         packages: dict[str, Package],
-        read: Callable[[], tuple[Config, dict[str, Package]]],
+        read: Read,
         life: systemd.SystemdLife,
         listening: socket.socket | None = None,
     ) -> None:
         """`read` reads the configuration and its packages again; it raises VisiondError."""
-        self._config = config
-        self._packages = packages
-        self._read = read
         self._life = life
         self._stop = asyncio.Event()
         self._changed = asyncio.Event()
-        self._reloading = asyncio.Lock()
         self._last_state = ("", "")
         self._told_s = 0.0
         self._staff = Staff()
-        self._lanes: dict[str, Lane] = {}
-        self._cameras: dict[str, RemoteCamera] = {}
-        self._fleet = Fleet(
-            Staffing(
-                come=lambda engine: self._staff.start(engine, engine.worker.run),
-                gone=self._staff.dismiss,
-            ),
-            ring=lambda camera: self._cameras[camera].ring if camera in self._cameras else None,
-            on_outcome=self._outcome,
-            on_lost=self._engine_lost,
-            on_new_epoch=lambda camera: self._lanes[camera].new_epoch(),
-            on_change=self._changed.set,
+        self._stages = Stages(config, self._staff, lambda message: self._server.publish(message), self._changed.set)
+        self._bulletin = Bulletin(self._stages)
+        self._stages.apply(config, packages)
+        self._reloader = Reloader(
+            self._stages, self._staff, read, self._bulletin.seeing, life.reloading, self._note_reload
         )
-        self._bulletin = Bulletin(self._lanes, self._cameras, self._fleet, packages)
-        self._apply(config, packages)
         self._lookouts: list[Lookout[Any]] = [
             Lookout("board", BOARD_S, read_board, self._bulletin.note_board),
-            Lookout("sticks", STICKS_S, self._find_sticks, self._fleet.look),
+            Lookout("sticks", STICKS_S, self._stages.find_sticks, self._stages.fleet.look),
         ]
         self._server = UnixSocketServer(
             config.socket.path,
@@ -106,7 +83,7 @@ class Service:
         signals.listen()
         await self._server.start()
         await self._control.start()
-        log.info("visiond %s listens on %s", __version__, self._config.socket.path, extra={"event": "start"})
+        log.info("visiond %s listens on %s", __version__, self._stages.config.socket.path, extra={"event": "start"})
         self._life.ready(self._in_words())
         self._staff.start("heartbeat", self._heartbeat)
         self._staff.start("watch", self._watch_over)
@@ -128,145 +105,26 @@ class Service:
             await self._server.close("visiond stops")
             stopping.cancel()
             await self._staff.close()
-            await self._fleet.close()
-            for camera in self._cameras.values():
-                camera.close()
+            await self._stages.close()
             log.info("visiond has stopped", extra={"event": "stop"})
             self._life.close()
             signals.close()
 
     # another configuration
 
-    async def reload(self) -> Report:
-        """Read the configuration again and take over what has changed; a bad one is refused, and the old goes on."""
-        async with self._reloading:
-            self._life.reloading()
-            try:
-                config, packages = await asyncio.to_thread(self._read)
-            except VisiondError as error:
-                log.error("reload refused, the old configuration goes on: %s", error, extra={"event": "reload_refused"})  # noqa: TRY400 - a user's mistake
-                self._note_reload("refused", str(error))
-                return Report(refused=tuple(str(error).splitlines()))
-            except Exception as error:
-                log.exception("reload refused, the old configuration goes on", extra={"event": "reload_refused"})
-                self._note_reload("refused", repr(error))
-                return Report(refused=(f"the configuration could not be read: {error!r}; see the log",))
-            report = compare(self._config, config, self._packages, packages)
-            config = config.model_copy(update={"socket": self._config.socket})
-            before, seeing = (self._config, dict(self._packages)), self._seeing()
-            self._apply(config, packages)
-            for text in (*report.applied, *report.restarted, *report.refused):
-                log.info("reload: %s", text, extra={"event": "reload_applied"})
-            self._note_reload("applied", "; ".join(report.refused) or None)
-            self._staff.dismiss("trial")
-            since_ns, watched = time.monotonic_ns(), seeing & config.cameras.keys()
-            self._staff.start("trial", lambda: self._try_out(before, watched, since_ns))
-            return report
+    def _on_hangup(self) -> None:
+        if not self._stop.is_set():
+            self._reloader.reload_for_signal()
+
+    async def _answer_control(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request != {"type": "reload"}:
+            raise UsageError('the control socket takes {"type":"reload"}')
+        return {"type": "reloaded", **(await self._reloader.reload()).to_json()}
 
     def _note_reload(self, result: str, reason: str | None) -> None:
         self._bulletin.note_reload(result, reason)
         self._life.ready(self._in_words())
         self._changed.set()
-
-    def _on_hangup(self) -> None:
-        if not self._stop.is_set():
-            self._staff.dismiss("reload")
-            self._staff.start("reload", self._reload_for_signal)
-
-    async def _reload_for_signal(self) -> None:
-        await self.reload()
-        await asyncio.Event().wait()  # a task of the staff does not end by itself
-
-    async def _answer_control(self, request: dict[str, Any]) -> dict[str, Any]:
-        if request != {"type": "reload"}:
-            raise UsageError('the control socket takes {"type":"reload"}')
-        return {"type": "reloaded", **(await self.reload()).to_json()}
-
-    async def _try_out(self, before: tuple[Config, dict[str, Package]], cameras: set[str], since_ns: int) -> None:
-        """Go back to the configuration before where a camera that had results has none within reload_trial_s."""
-        give_up_s = time.monotonic() + self._config.reload_trial_s
-        while dark := {name for name in cameras if self._lanes[name].captured_ns <= since_ns}:
-            if time.monotonic() > give_up_s:
-                names = ", ".join(sorted(dark))
-                why = f"no result of camera {names} within {self._config.reload_trial_s:.0f} s"
-                text = "reload undone: %s; the last configuration that gave results is back"
-                log.error(text, why, extra={"event": "reload_reverted"})
-                self._apply(*before)
-                self._note_reload("undone", why)
-                break
-            await asyncio.sleep(CHECK_S)
-        await asyncio.Event().wait()  # a task of the staff does not end by itself
-
-    def _seeing(self) -> set[str]:
-        """Cameras whose last result is young enough."""
-        cameras = self._status()["cameras"]
-        return {name for name, status in cameras.items() if not is_blind(status, self._cameras[name].period_s)}
-
-    def _apply(self, config: Config, packages: dict[str, Package]) -> None:
-        """Bring cameras and engines to this configuration. What it leaves as it was is not disturbed."""
-        for name in [name for name in self._cameras if name not in config.cameras]:
-            self._end_camera(name)
-        moved = [
-            name
-            for name, lane in self._lanes.items()
-            if config.cameras[name].model != lane.settings.model and name in self._cameras
-        ]
-        for name in moved:
-            self._fleet.models[self._lanes[name].settings.model].forget_ring(name)
-            self._lanes[name].new_epoch()
-        self._config = config
-        fresh = dict(packages)
-        self._packages.clear()
-        self._packages.update(fresh)
-        added = [name for name in config.cameras if name not in self._cameras]
-        for name, settings in config.cameras.items():
-            if name in added:
-                self._lanes[name] = Lane(name, settings)
-                self._cameras[name] = self._camera(name)
-            else:
-                self._adjust_camera(name, settings)
-        self._fleet.apply(plan_models(config, self._packages), edgetpu_settings(config), config.edgetpu.max_backoff_s)
-        for name in added:
-            self._staff.start(self._cameras[name], self._cameras[name].worker.run)
-        self._changed.set()
-
-    def _adjust_camera(self, name: str, settings: Camera) -> None:
-        lane, camera = self._lanes[name], self._cameras[name]
-        same_age = _max_age_ms(lane.settings) == _max_age_ms(settings)
-        same_model = lane.settings.model == settings.model
-        lane.settings = settings
-        address = SourceAddress.parse(settings.source)
-        restarts = camera.reconfigure(
-            _open_camera(name, settings), _max_age_ms(settings), address.redacted, address.redact_in
-        )
-        if not restarts and not same_age and same_model:
-            self._fleet.models[settings.model].reoffer(name)
-
-    def _end_camera(self, name: str) -> None:
-        camera, lane = self._cameras.pop(name), self._lanes.pop(name)
-        self._fleet.models[lane.settings.model].forget_ring(name)
-        self._staff.dismiss(camera)
-        camera.close()
-
-    # the way of a frame's result
-
-    def _outcome(self, engine: RemoteEngine, outcome: Result | FrameDropped) -> None:
-        camera, lane = self._cameras.get(outcome.camera), self._lanes.get(outcome.camera)
-        if camera is None or lane is None:
-            return  # the camera has left with a reload
-        if isinstance(outcome, FrameDropped):
-            camera.accounts.dropped(engine.reader, outcome.reason)
-            if outcome.text is not None and lane.trouble is None:  # told once, not for each frame of a broken model
-                log.warning("camera %s: frame %d dropped: %s", outcome.camera, outcome.frame, outcome.text)
-            lane.trouble = outcome.text or lane.trouble
-        elif lane.expired(outcome, time.monotonic_ns()):
-            camera.accounts.dropped(engine.reader, "expired")
-        elif lane.overtaken(outcome):
-            camera.accounts.dropped(engine.reader, "overtaken")
-        else:
-            camera.accounts.inferred(engine.reader)
-            degraded = self._fleet.models[lane.settings.model].wants_edgetpu and outcome.engine != "edgetpu"
-            self._server.publish(lane.advance(outcome, degraded))
 
     # keeping watch
 
@@ -283,10 +141,8 @@ class Service:
         """Look at every worker's progress, and at the state that follows from it."""
         while True:
             await asyncio.sleep(CHECK_S)
-            for camera in self._cameras.values():
-                camera.check()
-            self._fleet.check(self._pending)
-            self._life.progress([*(camera.worker for camera in self._cameras.values()), *self._fleet.workers()])
+            self._stages.check()
+            self._life.progress(self._stages.workers())
             self._note_state()
 
     def _note_state(self) -> None:
@@ -307,52 +163,6 @@ class Service:
 
     def _status(self) -> dict[str, Any]:
         return self._bulletin.status(self._server.counters())
-
-    def _find_sticks(self) -> tuple[Stick, ...]:
-        edgetpu = self._config.edgetpu
-        return find_sticks(edgetpu.sysfs, edgetpu.dev, ours=self._fleet.pids())
-
-    # building the parts
-
-    def _camera(self, name: str) -> RemoteCamera:
-        settings = self._config.cameras[name]
-        address = SourceAddress.parse(settings.source)
-        return RemoteCamera(
-            _open_camera(name, settings),
-            _max_age_ms(settings),
-            address.redacted,
-            address.redact_in,
-            on_ring=lambda: self._hand_over_ring(name),
-            on_change=self._changed.set,
-        )
-
-    def _pending(self, engine: RemoteEngine) -> int:
-        """Frames that this engine has taken, or that wait for it."""
-        pending = 0
-        for name, lane in self._lanes.items():
-            if lane.settings.model in engine.models:
-                accounts = self._cameras[name].accounts
-                with suppress(BlockingIOError):  # the camera's worker keeps the ring locked: its own check sees to that
-                    pending += accounts.outstanding(engine.reader)
-                    pending += accounts.waiting() if name in engine.attached else 0
-        return pending
-
-    def _hand_over_ring(self, camera: str) -> None:
-        """A camera has a new ring, or none any more: its engines must know."""
-        if camera not in self._lanes:
-            return
-        self._fleet.models[self._lanes[camera].settings.model].forget_ring(camera)
-        if self._cameras[camera].ring is None:
-            self._lanes[camera].new_epoch()
-        self._fleet.settle()
-
-    def _engine_lost(self, engine: RemoteEngine) -> None:
-        for name, lane in self._lanes.items():
-            if lane.settings.model in engine.models:
-                try:
-                    self._cameras[name].accounts.engine_lost(engine.reader)
-                except BlockingIOError:
-                    self._cameras[name].worker.kill("it keeps the frame ring locked and does not go on")
 
 
 def run(config_path: Path, socket_path: Path | None) -> int:
@@ -391,12 +201,3 @@ def check(config_path: Path) -> list[str]:
 
 def _because(reason: str | None) -> str:
     return f": {reason}" if reason else ""
-
-
-def _open_camera(name: str, settings: Camera) -> OpenCamera:
-    return OpenCamera(name, settings.source, settings.size, settings.fps, settings.rotate)
-
-
-def _max_age_ms(settings: Camera) -> float | None:
-    """Frames that wait for the model, with fps: 0, are never too old."""
-    return None if settings.fps == 0 else settings.max_age_ms

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from visiond.cameras.remote import LEAST_DEADLINE_S, RemoteCamera
 from visiond.messages import OpenCamera
@@ -20,8 +21,10 @@ PATIENCE_S = 20.0
 
 
 @asynccontextmanager
-async def remote_camera(source: str, fps: float) -> AsyncIterator[RemoteCamera]:
-    camera = RemoteCamera(OpenCamera("front", source, None, fps, 0), None, source, str, lambda: None, lambda: None)
+async def remote_camera(
+    source: str, fps: float, on_change: Callable[[], None] = lambda: None
+) -> AsyncIterator[RemoteCamera]:
+    camera = RemoteCamera(OpenCamera("front", source, None, fps, 0), None, source, str, lambda: None, on_change)
     running = asyncio.create_task(camera.worker.run())
     try:
         yield camera
@@ -61,8 +64,10 @@ def test_fault_03_a_read_that_never_returns_is_killed_with_its_process() -> None
 
 
 async def cover(folder: Path) -> None:
-    async with remote_camera(f"images:{folder}?loop=1", 20) as camera:
+    told: list[str | None] = []
+    async with remote_camera(f"images:{folder}?loop=1", 20, lambda: told.append(camera.report.quality)) as camera:
         await until(camera, lambda: camera.status()["quality"] is not None)
+        assert told[-1] == "dark", "clients are told with the next heartbeat only"
         status = camera.status()
         assert (status["state"], status["reason"], status["quality"]) == ("streaming", None, "dark")
         assert "almost black" in status["remark"]
@@ -70,6 +75,9 @@ async def cover(folder: Path) -> None:
         await until(camera, lambda: bool(camera.status()["captured"] > captured))
 
 
-def test_fault_06_a_dark_picture_is_told_in_status_and_the_frames_go_on(tmp_path: Path) -> None:
+def test_fault_06_a_dark_picture_is_told_in_status_and_the_frames_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     cv2.imwrite(str(tmp_path / "night.png"), np.zeros((60, 80, 3), np.uint8))
     asyncio.run(cover(tmp_path))
+    assert len([text for text in caplog.messages if "almost black" in text]) == 1

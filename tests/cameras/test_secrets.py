@@ -60,6 +60,15 @@ def test_fault_14_a_token_in_an_address_is_seen_nowhere() -> None:
         assert_secret(camera, "T0ken-1234")
 
 
+def test_fault_14_a_password_in_the_path_is_seen_nowhere() -> None:
+    with (
+        MjpegServer(status=404) as server,
+        CameraProcess(server.url(path=f"/user=admin_password={WRITTEN}_channel=1_stream=0.sdp?real_stream")) as camera,
+    ):
+        camera.until_state("refused")
+        assert_secret(camera, SECRET, WRITTEN)
+
+
 def test_fault_14_a_password_is_seen_nowhere_when_nobody_answers() -> None:
     with MjpegServer() as gone:
         url = gone.url(f"user:{WRITTEN}")

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -154,3 +156,38 @@ def test_two_cameras_share_one_engine(start_daemon: StartDaemon, root: Path) -> 
     with daemon.client() as client:
         assert {message["camera"] for message in client.detections(30)} == {"left", "right"}
         assert len(daemon.workers()) == 3
+
+
+BUSY = "import time; end = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass"
+
+
+def test_fault_61_other_programs_take_the_processor_and_what_is_published_stays_young(
+    start_daemon: StartDaemon, root: Path
+) -> None:
+    """Four programs a core that only compute: results may become few, never old, and nobody restarts."""
+    max_age_ms = 500
+    daemon = start_daemon(config(root, fps=100, max_age_ms=max_age_ms))
+    with daemon.client() as client:
+        before = client.detections(20)[-1]
+        program = [sys.executable, "-c", BUSY.format(seconds=6)]
+        busy = [subprocess.Popen(program) for _ in range(4 * (os.cpu_count() or 1))]
+        ages_ms, silences_s, heard_s = [], [], time.monotonic()
+        try:
+            while any(each.poll() is None for each in busy):
+                message = client.message()
+                if message["type"] == "status":
+                    silences_s.append(time.monotonic() - heard_s)
+                    heard_s = time.monotonic()
+                elif message["type"] == "detections":
+                    ages_ms.append((message["published_ns"] - message["captured_ns"]) / 1e6)
+        finally:
+            for each in busy:
+                each.kill()
+                each.wait()
+        after = client.status(lambda m: m["state"] == "ok")
+    assert len(ages_ms) > 5, "next to nothing is published"
+    assert max(ages_ms) < max_age_ms
+    assert max(silences_s) < 3.0, "the heartbeat comes every second"
+    front = after["cameras"]["front"]
+    assert front["captured"] == front["inferred"] + sum(front["dropped"].values()) + front["pending"]
+    assert (front["restarts"], after["engines"]["shapes"]["restarts"], before["epoch"]) == (0, 0, 1)

@@ -60,7 +60,17 @@ def test_the_group_must_exist(tmp_path: Path) -> None:
     assert (missing.state, missing.remedy) == ("fail", "sudo groupadd --system nosuchgroup")
 
 
-def test_who_may_not_connect_is_told_the_group(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("group", "remedy"),
+    [
+        ("visiond", "it is for the group visiond; join it (sudo usermod -aG visiond $USER), then log in again"),
+        ("root", "it belongs to root alone; set socket.group in the daemon's configuration and join that group"),
+    ],
+)
+def test_who_may_not_connect_is_told_the_group(
+    short_folder: Path, monkeypatch: pytest.MonkeyPatch, group: str, remedy: str
+) -> None:
+    monkeypatch.setattr(grp, "getgrgid", lambda _: grp.struct_group((group, "x", 1, [])))
     path = short_folder / "v.sock"
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
@@ -69,4 +79,4 @@ def test_who_may_not_connect_is_told_the_group(short_folder: Path, monkeypatch: 
         monkeypatch.setattr(os, "access", lambda *_: False)
         finding = look(path, running=running)["socket"]
     assert finding.state == "fail"
-    assert "usermod -aG" in str(finding.remedy)
+    assert str(finding.remedy).startswith(remedy)

@@ -139,6 +139,29 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return made
 
 
+# what the log says
+
+
+@pytest.mark.parametrize(
+    ("tpus", "lines"),
+    [
+        (1, [("fallback", "model objects: on the CPU from the start: usb:0: the process died of SIGABRT")]),
+        (0, []),
+    ],
+)
+def test_who_wants_an_edge_tpu_and_begins_without_is_told(
+    tpus: int, lines: list[tuple[str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    model = Model(tpus=tpus)
+    for tpu in model.tpus:
+        tpu.fail()
+    model.cpu.start()
+    model.readers()
+    model.readers()
+    told = [(str(getattr(record, "event", None)), record.getMessage()) for record in caplog.records]
+    assert told == lines
+
+
 # never, and no accelerator at all
 
 

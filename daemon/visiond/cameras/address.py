@@ -35,10 +35,11 @@ _OPTIONS: Final[dict[str, dict[str, tuple[str, ...]]]] = {"file": {"loop": _FLAG
 _OPTION_TAIL: Final = re.compile(r"\?(?=[^/?]*=)([^/?]*)$")  # a "?" in a file's own name has no "=" behind it
 _URL: Final = re.compile(r"\b(?:rtsps?|https?)://\S+", re.IGNORECASE)
 _HOST: Final = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[^\s:/?#@\[\]]+)(:[0-9]{1,5})?")
-_SECRET_NAME: Final = re.compile(
-    r"pass|pwd|pw|token|key|secret|auth|sig|cred|session|sid|user|usr|login", re.IGNORECASE
-)
+_SECRET: Final = r"(?:pass|pwd|pw|token|key|secret|auth|sig|cred|session|sid|user|usr|login)"
+_SECRET_NAME: Final = re.compile(_SECRET, re.IGNORECASE)
 _PARAMETER: Final = re.compile(r"(?<=[?&;#])([^=&;#]*)=([^&;#]*)")
+# /user=NAME_password=WORD_channel=1_stream=0.sdp is usual as well: up to where the word ends is uncertain
+_PATH_PARAMETER: Final = re.compile(rf"(?<=[/_])([^=/_?&;#]*{_SECRET}[^=/_?&;#]*)=([^/?&;#]*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,9 @@ class SourceAddress:
         rest = self.target.partition("://")[2]
         user = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[0]
         values = [match[2] for match in _PARAMETER.finditer(rest) if _SECRET_NAME.search(unquote_plus(match[1]))]
-        written = [user, *user.split(":", 1)[1:], *values]
+        in_path = [match[2] for match in _PATH_PARAMETER.finditer(rest)]
+        in_path += [value for each in in_path for value in _up_to_the_next(each)]
+        written = [user, *user.split(":", 1)[1:], *values, *in_path]
         return sorted(
             {form for part in written for form in (part, unquote(part)) if len(form) > 2}, key=len, reverse=True
         )
@@ -141,7 +144,12 @@ def _redact_parameters(text: str) -> str:
     def hide(match: re.Match[str]) -> str:
         return f"{match[1]}={HIDDEN}" if _SECRET_NAME.search(unquote_plus(match[1])) else match[0]
 
-    return _PARAMETER.sub(hide, text)
+    return _PARAMETER.sub(hide, _PATH_PARAMETER.sub(hide, text))
+
+
+def _up_to_the_next(text: str) -> list[str]:
+    """Return the values in NAME_password=WORD_channel=1: what stands before each further name, and behind it."""
+    return [part for part in re.split(r"_[^=_]*=", text) if part]
 
 
 def _unknown_kind(scheme: str) -> str:

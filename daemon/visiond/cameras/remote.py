@@ -143,9 +143,12 @@ class RemoteCamera:
         self._set_report(replace(self.report, state="restarting", reason=ended.reason, retry_in_s=ended.retry_in_s))
 
     def _set_report(self, report: CameraReport) -> None:
-        changed = (report.state, report.reason) != (self.report.state, self.report.reason)
-        self.report = report
-        if changed:
+        before, self.report = self.report, report
+        if (report.quality, report.remark) != (before.quality, before.remark):
+            if report.remark is not None and before.remark is None:
+                log.warning("camera %s: %s", self.name, report.remark, extra={"camera": self.name})
+            self._on_change()
+        if (report.state, report.reason) != (before.state, before.reason):
             well = report.state in ("streaming", "opening", "ended")
             why = f": {report.reason}" if report.reason else ""
             extra = {"camera": self.name, "event": self._event(report.state)}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
-import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from visiond.client import Status
+from visiond.daemon_connection import SYSTEMD, listener
 from visiond.doctor.report import Finding, State, ok, wrong
 from visiond.doctor.stick_states import RECOMPILE, STICK_STATES, StickState, stick_reason
 from visiond.doctor.usb import name_instead
@@ -24,8 +23,6 @@ OPENING_S: Final = 15.0  # with the worker's own start, which takes some seconds
 _SEE_USB: Final = "see usb below"
 _WAIT: Final = "ask again in a minute; if it stays, unplug the stick, wait 5 s, and plug it in"
 _CORRECT: Final = "correct files.cpu, the package's input: or its golden examples, and try again"
-_UCRED: Final = struct.Struct("3i")
-_PATIENCE_S: Final = 2.0
 _SEVERITIES: Final[dict[str, State]] = {"ok": "ok", "degraded": "warn", "blind": "fail"}
 
 
@@ -51,9 +48,10 @@ class Running:
 
 def find_daemon(path: Path) -> Running | None:
     """Ask whoever listens at `path`; None where nobody does. A daemon that we may not ask counts as one that runs."""
-    listens, pid = _listener(path)
+    listens, pid = listener(path)
     if not listens:
         return None
+    pid = None if pid == SYSTEMD else pid  # it made the socket, and is not the daemon
     try:
         return Running(path, pid, read_status(path), None)
     except UnavailableError as error:
@@ -176,17 +174,3 @@ def _engine(name: str, engine: Mapping[str, Any], sticks: Sequence[Mapping[str, 
         if remedy != _SEE_USB or own_remedy == RECOMPILE:
             remedy = own_remedy
     return wrong("daemon", f"model {name}", state, seen, cause, remedy, **data)
-
-
-def _listener(path: Path) -> tuple[bool, int | None]:
-    """Whether somebody listens there or may, and which process it is; None for what the kernel does not tell."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(_PATIENCE_S)
-        try:
-            probe.connect(str(path))
-        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
-            return False, None
-        except OSError:  # no permission, or its backlog is full: somebody may be there
-            return True, None
-        pid: int = _UCRED.unpack(probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))[0]
-        return True, pid if pid > 1 else None  # a socket that systemd has made is told as its own

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from visiond.daemon_connection import membership
 from visiond.doctor.report import Finding, ok, wrong
 from visiond.doctor.running import Running
 
@@ -62,9 +63,8 @@ def _file(path: Path, running: Running | None) -> Finding:
     if running is None:
         return ok("socket", name, f"{seen}; nobody listens: the next start of the daemon removes it", stale=True)
     if not os.access(path, os.R_OK | os.W_OK):
-        group = _group_name(status.st_gid)
-        remedy = f"sudo usermod -aG {group} $USER, then log in again"
-        return wrong("socket", name, "fail", seen, f"this user is not in the group {group}", remedy)
+        cause = f"this user is not in the group {_group_name(status.st_gid)}"
+        return wrong("socket", name, "fail", seen, cause, f"{membership(path)}, then log in again")
     return ok("socket", name, f"{seen}; this user may connect")
 
 

@@ -124,10 +124,7 @@ class ServedModel:
         self._start_or_end_twin(serving)
         kind = serving[0].kind if serving else None
         if kind != self._kind and kind is not None:
-            if self._kind is not None:
-                event = "return" if kind == "edgetpu" else "fallback"
-                extra = {"model": self.name, "event": event}
-                log.warning("model %s: from %s to %s", self.name, self._kind, kind, extra=extra)
+            self._tell_change(kind)
             self._kind = kind
         for camera in self.cameras:
             self._settle_camera(camera, serving)
@@ -220,6 +217,14 @@ class ServedModel:
                 self.cpu.hold(self._why_not_warm or "standby: cold; it is started when the Edge TPU fails")
         elif not self._waits_for_tpu():
             self.cpu.release()
+
+    def _tell_change(self, kind: str) -> None:
+        """Log that another kind of engine serves, also where the first one is not the one that is wanted."""
+        extra = {"model": self.name, "event": "return" if kind == "edgetpu" else "fallback"}
+        if self._kind is not None:
+            log.warning("model %s: from %s to %s", self.name, self._kind, kind, extra=extra)
+        elif self.wants_edgetpu and kind != "edgetpu":
+            log.warning("model %s: on the CPU from the start: %s", self.name, self._why_no_tpu(), extra=extra)
 
     def _settle_camera(self, camera: str, serving: Sequence[RemoteEngine]) -> None:
         ring = self._ring(camera)

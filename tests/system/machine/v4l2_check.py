@@ -1,4 +1,4 @@
-"""V4L2 for real: the camera worker against the kernel's vivid camera, unplugged both ways. Run by tests/system/machine/run."""
+"""V4L2 for real: the camera worker against the kernel's vivid camera, unplugged both ways. Run by machine/run."""
 
 from __future__ import annotations
 

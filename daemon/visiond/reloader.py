@@ -1,0 +1,101 @@
+"""Reloader: takes another configuration over while the daemon runs, and goes back from one that gives no results."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+from visiond.config import Config
+from visiond.errors import VisiondError
+from visiond.modelkit.package import Package
+from visiond.reload import Report, compare
+from visiond.staff import Staff
+from visiond.stages import Stages
+
+log = logging.getLogger(__name__)
+
+CHECK_S: Final = 0.25
+
+Read = Callable[[], tuple[Config, dict[str, Package]]]
+
+
+class Reloader:
+    """One reload at a time; each is on trial until every camera that had results has one again."""
+
+    def __init__(
+        self,
+        stages: Stages,
+        staff: Staff,
+        read: Read,
+        seeing: Callable[[], set[str]],
+        on_begin: Callable[[], None],
+        on_end: Callable[[str, str | None], None],
+    ) -> None:
+        """`read` reads the configuration and its packages again; it raises VisiondError. `seeing`: see Bulletin.
+
+        `on_end` is told `applied`, `refused` or `undone`, and the reason.
+        """
+        self._stages = stages
+        self._staff = staff
+        self._read = read
+        self._seeing = seeing
+        self._on_begin = on_begin
+        self._on_end = on_end
+        self._at_work = asyncio.Lock()
+
+    async def reload(self) -> Report:
+        """Read the configuration again and take over what has changed; a bad one is refused, and the old goes on."""
+        async with self._at_work:
+            self._on_begin()
+            try:
+                config, packages = await asyncio.to_thread(self._read)
+            except VisiondError as error:
+                log.error("reload refused, the old configuration goes on: %s", error, extra={"event": "reload_refused"})  # noqa: TRY400 - a user's mistake
+                self._on_end("refused", str(error))
+                return Report(refused=tuple(str(error).splitlines()))
+            except Exception as error:
+                log.exception("reload refused, the old configuration goes on", extra={"event": "reload_refused"})
+                self._on_end("refused", repr(error))
+                return Report(refused=(f"the configuration could not be read: {error!r}; see the log",))
+            return self._take_over(config, packages)
+
+    def reload_for_signal(self) -> None:
+        """Reload beside whatever goes on; what came of it is in the log."""
+        self._staff.dismiss("reload")
+        self._staff.start("reload", self._reload_and_rest)
+
+    def _take_over(self, config: Config, packages: dict[str, Package]) -> Report:
+        stages = self._stages
+        report = compare(stages.config, config, stages.packages, packages)
+        config = config.model_copy(update={"socket": stages.config.socket})
+        before, seeing = (stages.config, dict(stages.packages)), self._seeing()
+        stages.apply(config, packages)
+        for text in (*report.applied, *report.restarted, *report.refused):
+            log.info("reload: %s", text, extra={"event": "reload_applied"})
+        self._on_end("applied", "; ".join(report.refused) or None)
+        self._staff.dismiss("trial")
+        since_ns, watched = time.monotonic_ns(), seeing & config.cameras.keys()
+        self._staff.start("trial", lambda: self._try_out(before, watched, since_ns))
+        return report
+
+    async def _reload_and_rest(self) -> None:
+        await self.reload()
+        await asyncio.Event().wait()  # a task of the staff does not end by itself
+
+    async def _try_out(self, before: tuple[Config, dict[str, Package]], cameras: set[str], since_ns: int) -> None:
+        """Go back to the configuration before where a camera that had results has none within reload_trial_s."""
+        trial_s = self._stages.config.reload_trial_s
+        give_up_s = time.monotonic() + trial_s
+        while dark := {name for name in cameras if self._stages.lanes[name].captured_ns <= since_ns}:
+            if time.monotonic() > give_up_s:
+                why = f"no result of camera {', '.join(sorted(dark))} within {trial_s:.0f} s"
+                text = "reload undone: %s; the last configuration that gave results is back"
+                log.error(text, why, extra={"event": "reload_reverted"})
+                self._stages.apply(*before)
+                self._on_end("undone", why)
+                break
+            await asyncio.sleep(CHECK_S)
+        await asyncio.Event().wait()  # a task of the staff does not end by itself
