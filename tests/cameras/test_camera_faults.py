@@ -18,6 +18,8 @@ from cameras.camera_process import CameraProcess
 from cameras.marked_pictures import mark_of, now_ms
 from cameras.virtual_webcam import VirtualWebcam
 
+pytestmark = pytest.mark.slow
+
 LOST_S = 1.0
 FROZEN_S = 2.0
 RESUME_S = 3.0

@@ -16,6 +16,8 @@ from cameras.rtsp_camera import RtspCamera, why_missing
 from cameras.scripted_server import Answer, ScriptedServer
 from visiond.messages import CameraReport
 
+pytestmark = pytest.mark.slow
+
 LOST_S = 1.0
 SILENT_S = 2.0
 RESUME_S = 3.0
@@ -77,7 +79,6 @@ def test_fault_11_an_http_server_that_resets_the_connection_is_lost_and_found_ag
         fresh_within(camera, RESUME_S)
 
 
-@pytest.mark.slow
 def test_fault_12_an_rtsp_server_that_falls_silent_is_lost_and_found_again(rtsp_server: RtspCamera) -> None:
     with CameraProcess(rtsp_server.url()) as camera:
         camera.take()
@@ -131,7 +132,6 @@ REFUSALS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSALS)
 def test_fault_13_what_only_a_person_can_mend_is_told_without_the_password_and_tried_slowly(case: str) -> None:
     scheme, answer, words = REFUSALS[case]

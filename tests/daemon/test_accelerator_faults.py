@@ -21,6 +21,8 @@ import twins
 from edgetpu_sim.simulator import Simulator
 from harness import Client, Daemon, running
 
+pytestmark = pytest.mark.slow
+
 StartDaemon = Callable[..., Daemon]
 TpuConfig = Callable[..., dict[str, Any]]
 Message = dict[str, Any]
@@ -577,7 +579,7 @@ def test_fault_64_a_process_that_cannot_be_started_is_tried_again(
     config = tpu_config(edgetpu={"max_backoff_s": 1}, package=str(package))
     daemon = start_daemon(config, prefix=("prlimit", f"--nproc={PROCESSES}", *AS_SOMEBODY_WHO_MAY_READ))
     with daemon.client() as client:
-        client.until(on("edgetpu"))
+        client.status(lambda s: all(worker["state"] == "ready" for worker in s["engines"]["cats"]["workers"]))
         many = subprocess.Popen(
             ["sh", "-c", f"for _ in $(seq {PROCESSES}); do sleep 60 & done; echo; wait"],
             user=SOMEBODY,
@@ -590,5 +592,7 @@ def test_fault_64_a_process_that_cannot_be_started_is_tried_again(
             os.kill(daemon.workers()["engine usb:0"], signal.SIGKILL)
             client.status(lambda s: "cannot start the process" in (s["reason"] or ""))
             assert client.until(on("cpu"))["degraded"]
+            status = client.status(lambda s: s["engines"]["cats"]["workers"][0]["failures"] > 4)
+            assert status["edgetpus"][0]["state"] != "needs_replug", "that is not the stick's fault"
             os.killpg(many.pid, signal.SIGKILL)
         client.until(on("edgetpu"))

@@ -13,6 +13,8 @@ import pytest
 
 from harness import Client, Daemon, shapes_model
 
+pytestmark = pytest.mark.slow
+
 StartDaemon = Callable[..., Daemon]
 
 

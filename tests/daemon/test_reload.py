@@ -16,6 +16,8 @@ import twins
 from edgetpu_sim.simulator import Simulator
 from harness import Client, Daemon, shapes_model
 
+pytestmark = pytest.mark.slow
+
 StartDaemon = Callable[..., Daemon]
 TpuConfig = Callable[..., dict[str, Any]]
 

@@ -17,6 +17,8 @@ from edgetpu_sim.simulator import Simulator
 from harness import Client, Daemon, running, shapes_model
 from test_systemd import Manager
 
+pytestmark = pytest.mark.slow
+
 StartDaemon = Callable[..., Daemon]
 TpuConfig = Callable[..., dict[str, Any]]
 
@@ -260,14 +262,12 @@ def test_fault_50_what_comes_after_the_first_sigterm_changes_nothing(start_daemo
 # standing still
 
 
-@pytest.mark.slow
 def test_fault_53_after_a_suspend_no_stale_result_comes(start_daemon: StartDaemon, root: Path) -> None:
     """Everything stands still at once, as it does when the machine sleeps."""
     daemon = start_daemon(config(root))
     stand_still(daemon, lambda: [daemon.process.pid, *daemon.workers().values()])
 
 
-@pytest.mark.slow
 def test_fault_54_after_5_s_of_standing_still_no_burst_of_stale_results_comes(
     start_daemon: StartDaemon, root: Path
 ) -> None:

@@ -16,6 +16,8 @@ from edgetpu_sim.simulator import Simulator
 from harness import Client, Daemon, shapes_model
 from wall_clock.wall_clock import WallClock
 
+pytestmark = pytest.mark.slow
+
 YEAR_S = 365 * 24 * 3600
 HEARTBEATS = 3
 
@@ -78,7 +80,6 @@ def assert_undisturbed(daemon: Daemon, clock: WallClock, cameras: set[str], degr
     assert daemon.stop() == 0
 
 
-@pytest.mark.slow
 def test_fault_52_a_year_ahead_and_back_disturbs_neither_cameras_nor_the_cpu(
     start_daemon: StartDaemon, wall_clock: WallClock, root: Path
 ) -> None:
@@ -89,7 +90,6 @@ def test_fault_52_a_year_ahead_and_back_disturbs_neither_cameras_nor_the_cpu(
         assert_undisturbed(start_daemon(config), wall_clock, {"front", "network"})
 
 
-@pytest.mark.slow
 @pytest.mark.assets
 def test_fault_52_a_year_ahead_and_back_disturbs_no_edge_tpu(
     start_daemon: StartDaemon, wall_clock: WallClock, simulator: Simulator, tpu_config: TpuConfig

@@ -21,6 +21,8 @@ from harness import Daemon
 from visiond.doctor.running import find_daemon
 from visiond.doctor.stick_states import STICK_STATES
 
+pytestmark = pytest.mark.slow
+
 
 def run(place: Place, *arguments: str, status: int | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "visiond", "doctor", "-c", str(place.write()), *arguments]

@@ -7,6 +7,8 @@ from visiond.doctor.exercise import exercise_findings
 from visiond.doctor.trial import Trial
 from visiond.doctor.trial_order import TrialOrder
 
+pytestmark = pytest.mark.slow
+
 NAME = "objects on port 2-1"
 
 

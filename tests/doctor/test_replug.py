@@ -10,6 +10,8 @@ from doctor.conftest import Place
 from visiond.doctor import replug
 from visiond.doctor.report import Finding
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Someone:

@@ -12,6 +12,8 @@ from visiond.doctor.trial import Trial, trial_findings
 from visiond.doctor.trial_order import TrialOrder
 from visiond.edgetpu.stick_lock import StickLock
 
+pytestmark = pytest.mark.slow
+
 TRIAL = ("trial", "objects on port 2-1")
 
 

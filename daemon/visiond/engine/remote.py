@@ -252,6 +252,7 @@ class RemoteEngine:
             self.last_failure = self._in_words(ended, was_ready)
             ended = replace(ended, reason=self.last_failure)
         self._on_ended(self, ended, was_ready)
+        self.stage = None  # the next one may not even start
         self._set_state("starting" if ended.planned else "failed", ended.reason)
 
     def _in_words(self, ended: Exit, was_ready: bool) -> str:
