@@ -20,6 +20,7 @@ class LoadedModel:
     """A model that is ready for frames. The running means in nanoseconds are the pipeline's to keep.
 
     `invoke_ns` is what an invoke takes when the model was the last one to run; `swap_ns` what another one before adds.
+    `failed` invokes and `invalid` outputs in a row are counted for each model: another one on the same stick may do well.
     """
 
     name: str
@@ -30,6 +31,8 @@ class LoadedModel:
     invoke_ns: float
     swap_ns: float = 0.0
     prepare_ns: float = 0.0
+    failed: int = 0
+    invalid: int = 0
     staging: NDArray[Any] = field(init=False)
 
     def __post_init__(self) -> None:

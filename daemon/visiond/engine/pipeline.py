@@ -77,9 +77,7 @@ class Pipeline:
         self._models = models
         self._report = report
         self._last = list(models.values())[-1]  # that was invoked: each was, when it was loaded
-        self._failed = 0  # invokes in a row
-        self._invalid = 0  # outputs of an accelerator in a row, and what was wrong with the last one
-        self._nonsense = ""
+        self._nonsense = ""  # what was wrong with an accelerator's last invalid output
         self._running = False  # an invoke is under way
         self._due_ns = 0.0  # when it will end, by the running means
         self._undecoded: _Invoked | None = None
@@ -150,13 +148,14 @@ class Pipeline:
         return None
 
     def _count_failures(self, invoked: _Invoked) -> None:
+        model = invoked.frame.model
         if invoked.error is None:
-            self._failed = 0
-            if self._invalid >= MAX_INVALID_OUTPUTS:
+            model.failed = 0
+            if model.invalid >= MAX_INVALID_OUTPUTS:
                 raise InvokesFail(f"{MAX_INVALID_OUTPUTS} outputs in a row make no sense: {self._nonsense}")
             return
-        self._failed += 1
-        if self._failed == MAX_FAILED_INVOKES:
+        model.failed += 1
+        if model.failed == MAX_FAILED_INVOKES:
             self._decoded.wait()
             self._finish(invoked)
             raise InvokesFail(f"{MAX_FAILED_INVOKES} invokes in a row have failed: {invoked.error}")
@@ -229,10 +228,10 @@ class Pipeline:
             found = model.decoder(invoked.outputs, frame.geometry)
         except InvalidOutput as error:
             if model.interpreter.engine == "edgetpu":
-                self._invalid, self._nonsense = self._invalid + 1, str(error)
+                model.invalid, self._nonsense = model.invalid + 1, str(error)
             self._tell(FrameDropped(camera, header.frame, "invalid_output", str(error)))
             return
-        self._invalid = 0
+        model.invalid = 0
         stages = Stages(
             wait=(invoked.began_ns - header.captured_ns - frame.preprocess_ns) / 1e6,
             preprocess=frame.preprocess_ns / 1e6,

@@ -6,13 +6,24 @@ import importlib
 import os
 import sys
 from importlib import metadata
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from visiond.engine.runtimes.unavailable import RuntimeUnavailable
 
+REQUIREMENTS: Final = "/etc/visiond/requirements.txt"  # what install.sh puts into each release
+
 
 def pip(arguments: str) -> str:
-    """Return the command that runs pip in this program's own environment: another one's pip mends nothing here."""
+    """Return the command that runs pip in this program's own environment: another one's pip mends nothing here.
+
+    In a release of install.sh it is the file from which each one is built: the next upgrade forgets what else is there.
+    """
+    verb, _, packages = arguments.partition(" ")
+    if verb == "install" and Path(sys.prefix).resolve().parent.name == "releases":
+        return (
+            f"printf '%s\\n' {packages} | sudo tee -a {REQUIREMENTS}, then ./install.sh in the project's folder again"
+        )
     return f"{'' if os.access(sys.prefix, os.W_OK) else 'sudo '}{sys.executable} -m pip {arguments}"
 
 
