@@ -7,12 +7,25 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import fan_out, latency, memory, start, stick, stick_faults, stick_latency, stick_rate, throughput
+from bench import (
+    decode,
+    fan_out,
+    inspection,
+    latency,
+    memory,
+    start,
+    stick,
+    stick_faults,
+    stick_latency,
+    stick_rate,
+    throughput,
+)
 from bench.report import Figure, print_table
 from bench.scene import ASSETS, Model, models, pictures
 
 STICK_PARTS = {"edgetpu_rate": stick_rate, "edgetpu_latency": stick_latency, "edgetpu_faults": stick_faults}
-PARTS = ("throughput", "latency", "memory", "start", "fan_out", *STICK_PARTS)
+LONE_PARTS = {"decode": decode, "inspect": inspection}  # that need neither a daemon nor a model of `models`
+PARTS = ("throughput", "latency", "memory", "start", "fan_out", *LONE_PARTS, *STICK_PARTS)
 
 
 def main(wanted: list[str]) -> int:
@@ -26,6 +39,9 @@ def main(wanted: list[str]) -> int:
         with models() as each:
             figures = [figure for part in wanted or PARTS for figure in _measure(part, each, images)]
             figures += _measure_stick([part for part in wanted or PARTS if part in STICK_PARTS])
+        for part in (part for part in wanted or PARTS if part in LONE_PARTS):
+            print(f"measuring {part} …", file=sys.stderr, flush=True)
+            figures += LONE_PARTS[part].measure()
     finally:
         shutil.rmtree(folder)
     print_table(figures, Path("bench.json"))
@@ -34,7 +50,7 @@ def main(wanted: list[str]) -> int:
 
 def _measure(part: str, each: list[Model], images: Path) -> list[Figure]:
     figures: list[Figure] = []
-    for model in each if part not in STICK_PARTS else []:
+    for model in each if part not in (*LONE_PARTS, *STICK_PARTS) else []:
         print(f"measuring {part} with {model.name} …", file=sys.stderr, flush=True)
         if part == "throughput":
             figures.append(throughput.measure(model, images))

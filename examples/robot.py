@@ -11,7 +11,7 @@ path, label = sys.argv[1:]
 try:
     for message in stay_connected(path, labels=[label], min_score=0.6, max_hz=10):
         if message["type"] == "detections" and message["age_ms"] < 500:
-            seen = message.get("objects", [])
+            seen = [*message.get("objects", []), *message.get("segments", [])]
             print(message["camera"], "stop" if seen else "go", [found["box"] for found in seen], flush=True)
         elif message["type"] == "status" and message["state"] == "blind":
             print("stop: nothing can be seen:", message["reason"], flush=True)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from visiond.detection import Box, Classification, Detection, Result, Stages
+from visiond.detection import Box, Classification, Detection, Keypoint, Mask, Result, Segment, Stages
 from visiond.publish import wire
 from visiond.publish.unix_socket import UnixSocketServer
 
@@ -38,6 +38,21 @@ def result(camera: str = "front", number: int = 0, objects: int = 1, captured_ns
 def classified(camera: str = "front", number: int = 0) -> Result:
     classes = (Classification("cat", 0, 0.9), Classification(None, 2, 0.05))
     return Result(camera, number, 5_000_000, "edgetpu", Stages(0.4, 0.9, 2.1, 0.3), classes=classes)
+
+
+def posed() -> Result:
+    """A person of whom the model sees two keypoints of three."""
+    points = (Keypoint("nose", 0.5, 0.25, 0.9), Keypoint("left_eye", 0.55, 0.2, 0.8), Keypoint(None, 1.0, 0.0, 0.1))
+    found = Detection("person", 0, 0.62, Box(0.3, 0.1, 0.7, 0.9), 4, ("door",), points)
+    return Result("front", 0, 5_000_000, "cpu", Stages(0.4, 0.9, 8.1, 0.3), objects=(found,))
+
+
+def segmented(segments: int = 2) -> Result:
+    """A bird, and something that is the last cell of a grid of 4×3."""
+    bird = Segment("bird", 3, 2 / 12, Box(0, 0, 0.25, 0.5), Mask(3, 4, (0, 2, 10)))
+    other = Segment(None, 12, 0.02, Box(0.75, 0.75, 1, 1), Mask(3, 4, (11, 1)))
+    stages = Stages(0.4, 0.9, 8.1, 0.3)
+    return Result("front", 0, 5_000_000, "cpu", stages, segments=(bird, other)[:segments])
 
 
 def hello(labels: Sequence[str | None] | None = tuple(LABELS), protocol: Sequence[int] | None = None) -> dict[str, Any]:
@@ -135,6 +150,7 @@ def status(state: str = "ok", reason: str | None = None, clients: dict[str, int]
         "pid": 4242,
         "golden": {"passed": 2, "failed": 0, "failures": []},
         "standby": None,
+        "remarks": [],
         "workers": [worker()],
     }
     return {
@@ -185,6 +201,11 @@ class NumberedDaemon:
                 )
 
         self.call(each)
+
+    def publish_result(self, message: Result) -> None:
+        """Publish this one, as number 0."""
+        line = wire.detections(message, seq=0, epoch=1, published_ns=16_800_000, degraded=False)
+        self.call(lambda: self._server.publish(line))
 
     def publish_status(self, state: str = "ok", reason: str | None = None) -> None:
         self.state = (state, reason)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from numbered_daemon import NumberedDaemon, hello, numbered_daemon, until
-from visiond.client import Connection, Refused, connect, stay_connected
+from numbered_daemon import NumberedDaemon, hello, numbered_daemon, segmented, until
+from visiond.client import Connection, Refused, connect, mask_rows, stay_connected
 from visiond.publish.limits import Limits
 
 
@@ -213,3 +213,23 @@ def test_the_example_robot_ends_without_a_traceback_when_nobody_reads_it(
             assert (robot.returncode, robot.stderr.read()) == (0, "")
         finally:
             robot.kill()
+
+
+def test_masks_are_unpacked_row_by_row(daemon: NumberedDaemon, path: Path) -> None:
+    with connect(path, masks=True) as connection:
+        for message in connection:
+            if message["type"] == "status":
+                daemon.wait_for(connected=1)
+                connection.ping("now")
+            elif message["type"] == "pong":
+                daemon.publish_result(segmented())
+            elif message["type"] == "detections":
+                break
+    assert message["type"] == "detections"
+    bird, other = (each["mask"] for each in message["segments"])
+    assert bird is not None
+    assert other is not None
+    assert mask_rows(bird) == [b"\1\0\0\0", b"\1\0\0\0", b"\0\0\0\0"]
+    assert mask_rows(other) == [b"\0\0\0\0", b"\0\0\0\0", b"\0\0\0\1"]
+    with pytest.raises(ValueError, match="a mask of 13 cells, where 3 x 4 are 12"):
+        mask_rows({"size": [3, 4], "counts": [12, 1]})

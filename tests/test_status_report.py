@@ -250,3 +250,12 @@ def test_a_camera_that_shows_little_is_remarked_on() -> None:
     message["cameras"]["front"] |= {"quality": "dark", "remark": "the picture is almost black: is there light?"}
     shown = "\n".join(report(cast(Status, message)))
     assert f"skipped: 4 unreadable\n{'':19}the picture is almost black: is there light?\ncamera rear" in shown
+
+
+def test_what_is_probably_not_meant_stands_with_its_model() -> None:
+    message = made_up_status("ok", None)
+    text = "labels.offset: names 7 classes, and the model has 6; give offset: 1"
+    message["engines"]["objects"]["remarks"] = [text]
+    shown = list(report(cast(Status, message)))
+    assert shown[0] == "visiond is ok"
+    assert f"{'':19}{text}" in shown

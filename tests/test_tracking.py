@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from visiond.detection import Box, Classification, Detection, Result, Stages
+from visiond.detection import Box, Classification, Detection, Keypoint, Result, Stages
 from visiond.tracking import KEEP_MS, MAX_TRACKS, Tracker
 
 CAT, DOG = 16, 17
@@ -99,6 +99,9 @@ def test_nothing_else_of_a_result_changes() -> None:
     assert result.objects is not None
     tracked = Tracker().update(result)
     assert tracked == replace(result, objects=(replace(result.objects[0], track_id=1),))
+    points = (Keypoint("nose", 0.2, 0.3, 0.9),)
+    posed = replace(result, objects=(replace(result.objects[0], keypoints=points),))
+    assert Tracker().update(posed) == replace(result, objects=(replace(posed.objects[0], track_id=1),))
     classified = replace(result, objects=None, classes=(Classification("cat", CAT, 0.5),))
     assert Tracker().update(classified) is classified
     assert Tracker().update(seen(0)).objects == ()

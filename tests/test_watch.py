@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import pytest
 
-from numbered_daemon import NumberedDaemon, classified, hello, numbered_daemon, result, until
+from numbered_daemon import NumberedDaemon, classified, hello, numbered_daemon, posed, result, segmented, until
 from numbered_daemon import status as made_up_status
 from visiond.client import Detections, Message
 from visiond.errors import UnavailableError, UsageError
@@ -96,7 +96,40 @@ def test_a_summary_names_each_label_once_the_best_first() -> None:
     found: Any = [
         {"label": label, "class_id": 7, "score": score} for label, score in (("a", 0.2), (None, 0.9), ("a", 0.6))
     ]
-    assert summary(found) == "class 7 0.90, a x2 0.60"
+    assert summary(cast(Detections, {"objects": found})) == "class 7 0.90, a x2 0.60"
+
+
+def test_a_pose_says_how_much_of_it_is_seen_and_a_segment_how_large_it_is() -> None:
+    assert summary(message(posed())) == "person 0.62 (2 of 3)"
+    assert summary(message(segmented())) == "bird 17 %, class 12 2 %"
+    assert summary(message(segmented(segments=0))) == "nothing"
+
+
+def test_masks_come_in_json_where_they_are_asked_for(path: Path) -> None:
+    out, plain = io.StringIO(), io.StringIO()
+    stop = threading.Event()
+    with numbered_daemon(path) as daemon:
+
+        def publish() -> None:
+            while not stop.wait(0.005):
+                daemon.publish_result(segmented())
+
+        publisher = threading.Thread(target=publish)
+        publisher.start()
+        try:
+            assert watch(path, None, 1, True, out, masks=True) == 0
+            assert watch(path, None, 1, True, plain) == 0
+        finally:
+            stop.set()
+            publisher.join()
+        with pytest.raises(UsageError, match="--masks: masks are for programs, give --json too"):
+            watch(path, None, 1, False, out, masks=True)
+    segments = json.loads(out.getvalue())["segments"]
+    assert [each["mask"] for each in segments] == [
+        {"size": [3, 4], "counts": [0, 2, 10]},
+        {"size": [3, 4], "counts": [11, 1]},
+    ]
+    assert all("mask" not in each for each in json.loads(plain.getvalue())["segments"])
 
 
 def test_a_change_of_state_is_told_beside_the_lines(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

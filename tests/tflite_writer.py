@@ -34,11 +34,16 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operator:
-    """`code` is a name of BuiltinOperator, or any other name for a custom operator; tensors by position."""
+    """`code` is a name of BuiltinOperator, or any other name for a custom operator; tensors by position.
+
+    `options` is one of the schema's …OptionsT, `custom_options` what a custom operator has instead.
+    """
 
     code: str
     inputs: Sequence[int]
     outputs: Sequence[int]
+    options: object | None = None
+    custom_options: bytes | None = None
 
 
 @dataclass
@@ -61,6 +66,12 @@ class Graph:
             packed = schema.OperatorT()
             packed.opcodeIndex = len(model.operatorCodes) - 1
             packed.inputs, packed.outputs = list(operator.inputs), list(operator.outputs)
+            if operator.options is not None:
+                packed.builtinOptions = operator.options
+                kind = type(operator.options).__name__.removesuffix("T")
+                packed.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
+            if operator.custom_options is not None:
+                packed.customOptions = np.frombuffer(operator.custom_options, np.uint8)
             subgraph.operators.append(packed)
         model.subgraphs = [subgraph]
         builder = flatbuffers.Builder(1024)

@@ -59,7 +59,7 @@ class Bulletin:
         """Return the fields of a status message; `clients` are the server's counters."""
         now_ns = time.monotonic_ns()
         cameras = {name: self._camera_status(name, now_ns) for name in self._stages.cameras}
-        engines = {name: model.status() for name, model in self._stages.fleet.models.items()}
+        engines = {name: self._engine_status(name) for name in self._stages.fleet.models}
         state, reason = overall(cameras, engines, self._blind(cameras))
         return {
             "type": "status",
@@ -101,6 +101,10 @@ class Bulletin:
     def _camera_hello(self, name: str) -> dict[str, Any]:
         report = self._stages.cameras[name].report
         return {"size": report.size, "model": self._stages.lanes[name].settings.model, "state": report.state}
+
+    def _engine_status(self, name: str) -> dict[str, Any]:
+        remarks = self._stages.packages[name].remarks  # read already, off the loop
+        return {**self._stages.fleet.models[name].status(), "remarks": [str(remark) for remark in remarks]}
 
     def _camera_status(self, name: str, now_ns: int) -> dict[str, Any]:
         lane, status = self._stages.lanes[name], self._stages.cameras[name].status()

@@ -74,7 +74,8 @@ def watch(arguments: argparse.Namespace) -> int:
     """Follow the detections."""
     from visiond.watch import watch as follow
 
-    return follow(_socket_path(arguments), arguments.camera, arguments.count, arguments.json, sys.stdout)
+    socket_path = _socket_path(arguments)
+    return follow(socket_path, arguments.camera, arguments.count, arguments.json, sys.stdout, arguments.masks)
 
 
 def cameras(arguments: argparse.Namespace) -> int:
@@ -101,6 +102,13 @@ def doctor(arguments: argparse.Namespace) -> int:
         config = _config_path(arguments)
         return bundle(config, arguments.socket, seconds, arguments.json, target, sys.stdout, sys.stderr)
     return examine(_config_path(arguments), arguments.socket, seconds, arguments.json, sys.stdout, sys.stderr)
+
+
+def models_inspect(arguments: argparse.Namespace) -> int:
+    """Say what is in a model's file."""
+    from visiond.modelkit.inspection_text import inspect
+
+    return inspect(arguments.file, arguments.log, arguments.json, sys.stdout)
 
 
 def reload(arguments: argparse.Namespace) -> int:
@@ -145,6 +153,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     for each in (daemon, checker, examiner):
         each.add_argument("-c", "--config", type=Path, help="default: $VISIOND_CONFIG, else /etc/visiond/visiond.yaml")
+    workshop = verbs.add_parser("models", help="look into models", description="Look into models.")
+    _add_models_verbs(workshop.add_subparsers(metavar="VERB", required=True))
     verb("schema", schema, "print the JSON Schema of the configuration")
     reader = verb("status", status, "the daemon's state; exit 0 ok, 1 degraded or blind, 69 no daemon")
     follower = verb("watch", watch, "follow the detections, as a table or as JSON lines")
@@ -156,8 +166,21 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument("--json", action="store_true", help="for programs: JSON, one object a line")
     examiner.add_argument("--json", action="store_true", help="for programs: one JSON object, see docs/hardware.md")
     follower.add_argument("--camera", help="only this camera")
+    follower.add_argument("--masks", action="store_true", help="with --json: segments come with their masks")
     follower.add_argument("--count", type=int, help="end after so many detections messages")
     return parser
+
+
+def _add_models_verbs(verbs: argparse._SubParsersAction[_Parser]) -> None:
+    """`visiond models VERB`."""
+    help_text = "inputs, outputs, operators, and what of it runs on an Edge TPU, read from the file itself"
+    inspector = verbs.add_parser("inspect", help=help_text, description=help_text)
+    inspector.set_defaults(verb=models_inspect)
+    inspector.add_argument("file", type=Path, metavar="FILE", help="a .tflite file, compiled for the Edge TPU or not")
+    inspector.add_argument(
+        "--log", type=Path, metavar="FILE", help="edgetpu_compiler's log; default: the one beside it"
+    )
+    inspector.add_argument("--json", action="store_true", help="for programs: one JSON object, see docs/models.md")
 
 
 def _config_path(arguments: argparse.Namespace) -> Path:

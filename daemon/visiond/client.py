@@ -62,8 +62,20 @@ class Hello(TypedDict):
     models: dict[str, HelloModel]
 
 
+class PosePoint(TypedDict):
+    """A keypoint: `x` and `y` as fractions of the frame, origin at the top left; `score` is 0 to 1."""
+
+    name: str | None
+    x: float
+    y: float
+    score: float
+
+
 class DetectedObject(TypedDict):
-    """`box` is xmin, ymin, xmax, ymax as fractions of the frame, origin at the top left; `score` is 0 to 1."""
+    """`box` is xmin, ymin, xmax, ymax as fractions of the frame, origin at the top left; `score` is 0 to 1.
+
+    A pose has `keypoints`, in the model's order.
+    """
 
     label: str | None
     class_id: int
@@ -71,6 +83,7 @@ class DetectedObject(TypedDict):
     box: list[float]
     track_id: int | None
     zones: list[str]
+    keypoints: NotRequired[list[PosePoint]]
 
 
 class DetectedClass(TypedDict):
@@ -79,6 +92,26 @@ class DetectedClass(TypedDict):
     label: str | None
     class_id: int
     score: float
+
+
+class RunLengths(TypedDict):
+    """A mask as COCO has it: `size` is height and width of a grid over the whole frame; see `mask_rows`."""
+
+    size: list[int]
+    counts: list[int]
+
+
+class DetectedSegment(TypedDict):
+    """All of the frame that belongs to one class; `area` is its fraction of the frame, `box` encloses it.
+
+    `mask` is there when it was asked for; None where it would not fit into a message.
+    """
+
+    label: str | None
+    class_id: int
+    area: float
+    box: list[float]
+    mask: NotRequired[RunLengths | None]
 
 
 class Detections(TypedDict):
@@ -99,6 +132,7 @@ class Detections(TypedDict):
     omitted: NotRequired[int]
     objects: NotRequired[list[DetectedObject]]
     classes: NotRequired[list[DetectedClass]]
+    segments: NotRequired[list[DetectedSegment]]
 
 
 class Status(TypedDict):
@@ -191,9 +225,13 @@ class Connection:
         labels: Sequence[str] | None = None,
         min_score: float | None = None,
         max_hz: float | None = None,
+        masks: bool | None = None,
     ) -> None:
-        """Ask for less than everything; it replaces what was asked for before. A refusal comes as an error message."""
-        asked = {"cameras": cameras, "labels": labels, "min_score": min_score, "max_hz": max_hz}
+        """Ask for less than everything; it replaces what was asked for before. A refusal comes as an error message.
+
+        `masks`: let segments come with their masks.
+        """
+        asked = {"cameras": cameras, "labels": labels, "min_score": min_score, "max_hz": max_hz, "masks": masks}
         self._request({"type": "subscribe", **{key: value for key, value in asked.items() if value is not None}})
 
     def ask_status(self) -> None:
@@ -256,6 +294,7 @@ def connect(
     labels: Sequence[str] | None = None,
     min_score: float | None = None,
     max_hz: float | None = None,
+    masks: bool | None = None,
     silence_s: float = SILENCE_S,
 ) -> Connection:
     """Connect, and subscribe where something is asked for; iterate over what comes back.
@@ -264,9 +303,9 @@ def connect(
     and one that the daemon refuses raises Refused. Other errors as in Connection.
     """
     connection = Connection(path, silence_s)
-    if (cameras, labels, min_score, max_hz) != (None, None, None, None):
+    if (cameras, labels, min_score, max_hz, masks) != (None, None, None, None, None):
         connection._subscribing = True
-        connection.subscribe(cameras=cameras, labels=labels, min_score=min_score, max_hz=max_hz)
+        connection.subscribe(cameras=cameras, labels=labels, min_score=min_score, max_hz=max_hz, masks=masks)
         connection.ping(_SUBSCRIBED)
     return connection
 
@@ -278,6 +317,7 @@ def stay_connected(
     labels: Sequence[str] | None = None,
     min_score: float | None = None,
     max_hz: float | None = None,
+    masks: bool | None = None,
     silence_s: float = SILENCE_S,
 ) -> Iterator[Message | Away]:
     """Yield messages for ever, over as many connections as it takes; a hello starts each.
@@ -290,7 +330,13 @@ def stay_connected(
         reason = "the daemon closed the connection"
         try:
             connection = connect(
-                path, cameras=cameras, labels=labels, min_score=min_score, max_hz=max_hz, silence_s=silence_s
+                path,
+                cameras=cameras,
+                labels=labels,
+                min_score=min_score,
+                max_hz=max_hz,
+                masks=masks,
+                silence_s=silence_s,
             )
             with connection:
                 for message in connection:
@@ -308,6 +354,15 @@ def stay_connected(
         yield {"type": "away", "reason": reason, "retry_in_s": retry_s}
         time.sleep(retry_s)
         retry_s = min(2 * retry_s, MAX_RETRY_S)
+
+
+def mask_rows(mask: RunLengths) -> list[bytes]:
+    """Unpack a mask: a row of bytes for each row of its grid, 1 where a cell is inside and 0 where it is not."""
+    height, width = mask["size"]
+    columns = b"".join(bytes([number % 2]) * count for number, count in enumerate(mask["counts"]))
+    if len(columns) != height * width:
+        raise ValueError(f"a mask of {len(columns)} cells, where {height} x {width} are {height * width}")
+    return [columns[row::height] for row in range(height)]
 
 
 def _message(line: bytes) -> Message:

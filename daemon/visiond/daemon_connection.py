@@ -21,13 +21,14 @@ _START: Final = "start it (visiond run, or systemctl start visiond) or name its 
 
 
 @contextmanager
-def daemon_connection(path: Path, camera: str | None = None) -> Iterator[Connection]:
-    """Connect, for one camera's results or all, and hang up at the end.
+def daemon_connection(path: Path, camera: str | None = None, masks: bool = False) -> Iterator[Connection]:
+    """Connect, for one camera's results or all, segments with their masks or without, and hang up at the end.
 
     Any failure on the way, of reading too, becomes UnavailableError in words.
     """
     try:
-        with connect(path, cameras=None if camera is None else [camera], silence_s=SILENCE_S) as connection:
+        cameras = None if camera is None else [camera]
+        with connect(path, cameras=cameras, masks=masks or None, silence_s=SILENCE_S) as connection:
             yield connection
     except TimeoutError:
         raise UnavailableError(_silent(path)) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -39,8 +39,21 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class Keypoint:
+    """A point of a pose, as fractions of the frame, clamped to it; `name` is None when nothing tells it."""
+
+    name: str | None
+    x: float
+    y: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Detection:
-    """One object: `label` is None when the label file has no line for `class_id`; `score` is 0 to 1."""
+    """One object: `label` is None when the label file has no line for `class_id`; `score` is 0 to 1.
+
+    A pose is one with `keypoints`, in the model's order; of any other object nothing is known of them: None.
+    """
 
     label: str | None
     class_id: int
@@ -48,6 +61,7 @@ class Detection:
     box: Box
     track_id: int | None = None
     zones: tuple[str, ...] = ()
+    keypoints: tuple[Keypoint, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +71,30 @@ class Classification:
     label: str | None
     class_id: int
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Which cells of a grid over the whole frame are part of something: run lengths as COCO's annotations have them.
+
+    `counts` are the lengths of runs in turn, cells outside first (0 where the first cell is inside), column by column
+    from the top left; they add up to height · width.
+    """
+
+    height: int
+    width: int
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """All of a frame that belongs to one class: `area` is its fraction of the frame, `box` encloses it."""
+
+    label: str | None
+    class_id: int
+    area: float
+    box: Box
+    mask: Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +109,7 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One frame's outcome. Exactly one of `objects` (detection) and `classes` (classification) is not None.
+    """One frame's outcome. Exactly one of `objects` (detection, pose), `classes` and `segments` is not None.
 
     `captured_ns` is CLOCK_MONOTONIC; `engine` says what computed it: "cpu" or "edgetpu". `swapped`: the accelerator
     had computed another model before, and loaded this one's parameters anew.
@@ -85,6 +123,7 @@ class Result:
     objects: tuple[Detection, ...] | None = None
     classes: tuple[Classification, ...] | None = None
     swapped: bool = False
+    segments: tuple[Segment, ...] | None = None
 
     def with_objects(self, objects: tuple[Detection, ...]) -> Result:
         """Return the same result with other objects."""
@@ -97,43 +136,74 @@ class Result:
             objects,
             self.classes,
             self.swapped,
+            self.segments,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields for JSON, compact: a result crosses two processes for every frame."""
-        stages, objects, classes = self.stages_ms, self.objects, self.classes
+        stages, objects, classes, segments = self.stages_ms, self.objects, self.classes, self.segments
         return {
             "camera": self.camera,
             "frame": self.frame,
             "captured_ns": self.captured_ns,
             "engine": self.engine,
             "stages_ms": (stages.wait, stages.preprocess, stages.invoke, stages.decode),
-            "objects": None
-            if objects is None
-            else [
-                (o.label, o.class_id, o.score, (o.box.xmin, o.box.ymin, o.box.xmax, o.box.ymax), o.track_id, o.zones)
-                for o in objects
-            ],
+            "objects": None if objects is None else [_pack_object(each) for each in objects],
             "classes": None if classes is None else [(c.label, c.class_id, c.score) for c in classes],
             "swapped": self.swapped,
+            "segments": None if segments is None else [_pack_segment(each) for each in segments],
         }
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
         """Build from what `to_json` gave, after a trip through JSON."""
-        objects, classes = fields["objects"], fields["classes"]
+        objects, classes, segments = fields["objects"], fields["classes"], fields["segments"]
         return cls(
             camera=fields["camera"],
             frame=fields["frame"],
             captured_ns=fields["captured_ns"],
             engine=fields["engine"],
             stages_ms=Stages(*fields["stages_ms"]),
-            objects=None
-            if objects is None
-            else tuple(
-                Detection(label, class_id, score, Box(*corners), track_id, tuple(zones))
-                for label, class_id, score, corners, track_id, zones in objects
-            ),
+            objects=None if objects is None else tuple(_unpack_object(*each) for each in objects),
             classes=None if classes is None else tuple(Classification(*each) for each in classes),
             swapped=fields["swapped"],
+            segments=None if segments is None else tuple(_unpack_segment(*each) for each in segments),
         )
+
+
+def _pack_object(found: Detection) -> tuple[Any, ...]:
+    box, keypoints = found.box, found.keypoints
+    points = None if keypoints is None else [(point.name, point.x, point.y, point.score) for point in keypoints]
+    corners = (box.xmin, box.ymin, box.xmax, box.ymax)
+    return found.label, found.class_id, found.score, corners, found.track_id, found.zones, points
+
+
+def _unpack_object(
+    label: str | None,
+    class_id: int,
+    score: float,
+    corners: Sequence[float],
+    track_id: int | None,
+    zones: Sequence[str],
+    points: Sequence[Sequence[Any]] | None,
+) -> Detection:
+    keypoints = None if points is None else tuple(Keypoint(*point) for point in points)
+    return Detection(label, class_id, score, Box(*corners), track_id, tuple(zones), keypoints)
+
+
+def _pack_segment(found: Segment) -> tuple[Any, ...]:
+    box, mask = found.box, found.mask
+    corners = (box.xmin, box.ymin, box.xmax, box.ymax)
+    return found.label, found.class_id, found.area, corners, mask.height, mask.width, mask.counts
+
+
+def _unpack_segment(
+    label: str | None,
+    class_id: int,
+    area: float,
+    corners: Sequence[float],
+    height: int,
+    width: int,
+    counts: Sequence[int],
+) -> Segment:
+    return Segment(label, class_id, area, Box(*corners), Mask(height, width, tuple(counts)))

@@ -25,6 +25,7 @@ MESSAGE_IDS: Final[Mapping[str, str]] = {
     "reload_refused": "cad887e2006e49abb3323d7808e94b06",
     "reload_reverted": "ee18913d8523469daf530d2edc5f5a21",
     "standstill": "58634ac68c0a48bcad83179f87c2952c",
+    "model_remark": "ae378679478f41e5adc061700e9838d7",
 }
 FIELDS: Final[Mapping[str, str]] = {
     "camera": "VISIOND_CAMERA",

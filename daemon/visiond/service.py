@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -168,6 +169,8 @@ class Service:
 def run(config_path: Path, socket_path: Path | None) -> int:
     """Serve this configuration until told to stop; return the exit code. Raises VisiondError before it starts."""
 
+    told: set[str] = set()  # a reload does not repeat what the log holds already
+
     def read() -> tuple[Config, dict[str, Package]]:
         config = load_config(config_path)
         if socket_path is not None:
@@ -175,6 +178,7 @@ def run(config_path: Path, socket_path: Path | None) -> int:
         packages = load_packages(config)
         for package in packages.values():
             package.identity  # noqa: B018 - read now, where the loop does not wait for the disk
+        told.update(_tell_remarks(packages, told))
         return config, packages
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the loop takes it: by default it would end the process
@@ -196,7 +200,15 @@ def check(config_path: Path) -> list[str]:
     Raises VisiondError with every problem.
     """
     packages = load_packages(load_config(config_path))
-    return [problem for package in packages.values() for problem in package.golden_problems()]
+    return [text for package in packages.values() for text in (*package.golden_problems(), *package.remark_lines())]
+
+
+def _tell_remarks(packages: Mapping[str, Package], told: Set[str]) -> list[str]:
+    """Log what works and is probably not meant, each of it once; return it."""
+    lines = [(name, line) for name, package in packages.items() for line in package.remark_lines() if line not in told]
+    for name, line in lines:
+        log.warning("model %s: %s", name, line, extra={"model": name, "event": "model_remark"})
+    return [line for _, line in lines]
 
 
 def _because(reason: str | None) -> str:

@@ -131,6 +131,7 @@ def _engine(engine: Mapping[str, Any]) -> list[str]:
     if golden is not None:
         lines.append(f"golden examples: {golden['passed']} reproduced, {golden['failed']} not")
         lines += golden["failures"]
+    lines += engine["remarks"]
     troubles = [engine["reason"], engine["slow"] if engine["slow"] != engine["reason"] else None]
     return lines + [text for text in troubles if text] + (_next_try(engine) if len(workers) == 1 else [])
 

@@ -47,7 +47,7 @@ class Tracker:
         self._tracks = [*seen, *(track for track in alive if track.track_id not in continued)][:MAX_TRACKS]
         # Not dataclasses.replace, which takes three times as long.
         objects = tuple(
-            Detection(d.label, d.class_id, d.score, d.box, track.track_id, d.zones)
+            Detection(d.label, d.class_id, d.score, d.box, track.track_id, d.zones, d.keypoints)
             for d, track in zip(result.objects, seen, strict=True)
         )
         return result.with_objects(objects)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from visiond.client import Away, Detections, Hello, Message, Status, stay_connected
-from visiond.watch import check_camera, found, summary
+from visiond.watch import NOTHING, check_camera, summary
 
 _REFRESHES_PER_S: Final = 8
 _OLD_MS: Final = 1000.0  # as old as results are when the daemon calls itself blind
@@ -90,9 +90,8 @@ class View:
             f"{latest['age_ms']:.1f} ms" if not is_old else f"{age_ms / 1000:.0f} s", style="red" if is_old else ""
         )
         engine = Text(latest["engine"], style="yellow" if latest["degraded"] else "")
-        objects = found(latest)
-        style = "dim" if is_old or not objects else ""
-        return [*row, age, engine, Text(summary(objects), style=style)]
+        seen = summary(latest)
+        return [*row, age, engine, Text(seen, style="dim" if is_old or seen == NOTHING else "")]
 
 
 def show_table(socket_path: Path, camera: str | None, count: int | None, out: TextIO) -> None:

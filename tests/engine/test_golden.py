@@ -114,6 +114,78 @@ def test_fault_31_a_model_whose_output_makes_no_sense_fails_its_examples(tmp_pat
     )
 
 
+CELLS = reshape(Tensor("picture", [1, 4, 4, 1]), Tensor("classes", [1, 4, 4], "uint8"))
+SEGMENTS = {"task": "segmentation", "output": {"decoder": "deeplab"}}
+
+
+@pytest.mark.parametrize(
+    ("expected", "failures"),
+    [
+        ({"label": "top right"}, ()),
+        ({"label": "top right", "mask": "mask.png", "iou": 0.99}, ()),
+        ({"label": "top right", "box": [0, 0, 0.5, 1], "iou": 0.9}, ()),
+        ({"label": "bottom left"}, ("expected bottom left; no bottom left; best is top right 50% of the picture",)),
+        (
+            {"label": "top right", "box": [0, 0, 1, 1], "iou": 0.9},
+            (
+                "expected top right at 0.00, 0.00, 1.00, 1.00 with IoU ≥ 0.90; "
+                "nearest top right 50% of the picture, IoU 0.50",
+            ),
+        ),
+        (
+            {"label": "top right", "mask": "half.png", "iou": 0.9},
+            ("expected the mask of top right with IoU ≥ 0.90; it has 0.50",),
+        ),
+        (
+            {"label": "top right", "mask": "gone.png"},
+            ("gone.png: not there, or no picture that can be read; put it into FOLDER",),
+        ),
+    ],
+)
+def test_a_segment_has_to_be_there_and_where_it_was_drawn(
+    tmp_path: Path, expected: dict[str, Any], failures: tuple[str, ...]
+) -> None:
+    """The picture's upper half has the brightness 1, which is the class "top right"."""
+    cells = np.array([[1] * 4] * 2 + [[0] * 4] * 2, np.uint8)
+    cv2.imwrite(str(tmp_path / "picture.png"), cells.repeat(8, axis=0).repeat(8, axis=1))
+    cv2.imwrite(str(tmp_path / "mask.png"), (cells * 255).repeat(16, axis=0).repeat(16, axis=1))
+    cv2.imwrite(str(tmp_path / "half.png"), (cells * [255, 255, 0, 0]).astype(np.uint8))
+    report = prove_package(tmp_path, CELLS, [{"image": "picture.png", "expect": [expected]}], **SEGMENTS)
+    assert report.failures == tuple(f"picture.png: {text.replace('FOLDER', str(tmp_path))}" for text in failures)
+
+
+POSE = reshape(Tensor("picture", [1, 17, 3, 1]), Tensor("keypoints", [1, 1, 17, 3], "uint8", (1 / 255, 0)))
+
+
+@pytest.mark.parametrize(
+    ("keys", "failures"),
+    [
+        ({"keypoints": {"nose": [0.2, 0.4]}}, ()),
+        ({"keypoints": {"nose": [0.2, 0.44], "right_ankle": [0.2, 0.4]}, "within": 0.05}, ()),
+        (
+            {"keypoints": {"nose": [0.2, 0.5]}},
+            ("expected nose of top left at 0.20, 0.50 within 0.05; it is at 0.20, 0.40, off by 0.10",),
+        ),
+        (
+            {"keypoints": {"tail": [0.2, 0.4]}},
+            ("top left has no keypoint tail; it has nose, left_eye,",),
+        ),
+        ({"min_score": 0.9}, ("expected top left ≥ 0.90; best top left 0.80",)),
+    ],
+)
+def test_the_keypoints_of_a_pose_have_to_be_where_they_are_expected(
+    tmp_path: Path, keys: dict[str, Any], failures: tuple[str, ...]
+) -> None:
+    """The picture's rows are y, x and score of the keypoints: all at 0.2, 0.4 with a score of 0.8."""
+    cv2.imwrite(str(tmp_path / "picture.png"), np.array([[51, 102, 204]] * 17, np.uint8))
+    expected = {"label": "top left", "min_score": 0.5, **keys}
+    golden = [{"image": "picture.png", "expect": [expected]}]
+    report = prove_package(tmp_path, POSE, golden, task="pose", output={"decoder": "movenet"})
+    assert len(report.failures) == len(failures)
+    for failure, text in zip(report.failures, failures, strict=True):
+        assert failure.startswith(f"picture.png: {text}")
+
+
 COCO_SSD = {
     "task": "detection",
     "labels": {"path": "coco.txt", "offset": 1},

@@ -44,6 +44,17 @@ def test_fault_20_a_runtime_and_a_library_that_do_not_fit(operator: str) -> None
     assert text.endswith(f"; install a pair that is: {FITTING_PAIRS}")
 
 
+def test_corals_operator_for_poses_is_explained() -> None:
+    raw = "Encountered unresolved custom op: PosenetDecoderOp.\nSee instructions: https://x Node number 30 failed."
+    for error in (model_error("pose.tflite", raw), delegate_error("pose.tflite", "LiteRT 2.3.0", LIBRARY, raw)):
+        assert type(error) is ModelError
+        assert str(error) == (
+            "pose.tflite decodes poses with Coral's operator 'PosenetDecoderOp', which no runtime has without Coral's "
+            "own plugin; give the package the model without it, whose outputs are the raw heads, and output.decoder: "
+            "posenet"
+        )
+
+
 def test_what_libedgetpu_says_when_it_cannot_prepare_a_model() -> None:
     text = delegate_words("no on-chip memory leftNode number 1 (EdgeTpuDelegateForCustomOp) failed to prepare.")
     assert text == (

@@ -21,6 +21,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "labels.": manifest.LabelsFile,
     "input.": manifest.InputRecipe,
     "output.": manifest.OutputSpec,
+    "output.anchors.": manifest.Anchors,
     "golden[].": manifest.GoldenExample,
     "expect[].": manifest.Expectation,
 }

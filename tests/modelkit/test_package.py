@@ -280,6 +280,96 @@ def test_contradictions_are_told_at_their_place(write: Write, old: str, new: str
     assert any(line.startswith(f"{place(folder, where)}: {problem}") for line in problems(folder))
 
 
+@pytest.mark.parametrize(
+    ("decoder", "key", "fitting"),
+    [
+        ("ssd_postprocess", "anchors: {layers: 5}", "ssd_raw"),
+        ("ssd_postprocess", "box_scales: [10, 10, 5, 5]", "ssd_raw"),
+        ("ssd_postprocess", "background: false", "deeplab, ssd_raw"),
+        ("yolov8", "keypoints: [nose]", "movenet, posenet"),
+    ],
+)
+def test_a_key_of_another_decoder_is_told(write: Write, decoder: str, key: str, fitting: str) -> None:
+    folder = write(("decoder: ssd_postprocess\n", f"decoder: {decoder}\n  {key}\n"))
+    (line,) = problems(folder)
+    name = key.split(":")[0]
+    assert line.endswith(f"output.{name}: has no meaning with decoder: {decoder}; remove it (it is for {fitting})")
+
+
+def test_anchors_and_what_goes_with_them(write: Write) -> None:
+    folder = write(
+        (
+            "decoder: ssd_postprocess\n  roles: {boxes: 0, classes: 1, scores: 2, count: 3}",
+            "decoder: ssd_raw\n  anchors: {generator: multiscale, aspect_ratios: [1, 2], scales_per_octave: 3}\n"
+            "  box_scales: [1, 1, 1, 1]\n  background: false",
+        )
+    )
+    output = load_package(folder).output
+    assert (output.anchors.generator, output.anchors.aspect_ratios, output.anchors.layers) == (
+        "multiscale",
+        (1, 2),
+        None,
+    )
+    assert (output.box_scales, output.background) == ((1, 1, 1, 1), False)
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        ("anchors: {aspect_ratios: []}", "output.anchors.aspect_ratios: is empty, give at least one"),
+        ("anchors: {min_scale: 0}", "output.anchors.min_scale:"),
+        ("box_scales: [10, 10, 5]", "output.box_scales"),
+        ("background: 1", "output.background:"),
+    ],
+)
+def test_keys_of_ssd_raw_are_read_strictly(write: Write, key: str, problem: str) -> None:
+    folder = write(
+        (
+            "decoder: ssd_postprocess\n  roles: {boxes: 0, classes: 1, scores: 2, count: 3}",
+            f"decoder: ssd_raw\n  {key}",
+        )
+    )
+    assert any(problem in line for line in problems(folder))
+
+
+@pytest.mark.parametrize(
+    ("task", "decoder", "expected", "key"),
+    [
+        ("segmentation", "deeplab", "min_score: 0.5", "min_score"),
+        ("segmentation", "deeplab", "keypoints: {nose: [0.1, 0.2]}", "keypoints"),
+        ("detection", "yolov8", "min_score: 0.5, mask: mask.png", "mask"),
+        ("pose", "movenet", "min_score: 0.5, mask: mask.png", "mask"),
+        ("classification", "scores", "min_score: 0.5, within: 0.1", "within"),
+    ],
+)
+def test_an_expectation_of_another_task_is_told(write: Write, task: str, decoder: str, expected: str, key: str) -> None:
+    folder = write(
+        ("task: detection", f"task: {task}"),
+        ("decoder: ssd_postprocess\n  roles: {boxes: 0, classes: 1, scores: 2, count: 3}", f"decoder: {decoder}"),
+        ("min_score: 0.6, box: [0.13, 0.07, 0.98, 0.72], iou: 0.8", expected),
+    )
+    (line,) = problems(folder)
+    assert line.endswith(f"golden[0].expect[0].{key}: has no meaning with task: {task}; remove it")
+
+
+def test_a_golden_example_of_objects_needs_a_score(write: Write) -> None:
+    folder = write(("min_score: 0.6, ", ""))
+    (line,) = problems(folder)
+    assert line.endswith("golden[0].expect[0].min_score: is not given; add the least score, 0 to 1")
+
+
+def test_a_golden_mask_that_is_not_there_is_told(write: Write) -> None:
+    folder = write(
+        ("task: detection", "task: segmentation"),
+        ("decoder: ssd_postprocess\n  roles: {boxes: 0, classes: 1, scores: 2, count: 3}", "decoder: deeplab"),
+        ("min_score: 0.6, box: [0.13, 0.07, 0.98, 0.72]", "mask: mask.png"),
+    )
+    (folder / "cat.jpg").write_bytes(b"a picture")
+    (line,) = load_package(folder).golden_problems()
+    assert "golden[0].expect[0].mask: " in line
+    assert line.endswith("mask.png does not exist; check the path, or copy the file there")
+
+
 def test_golden_boxes_belong_to_detections(write: Write) -> None:
     folder = write(
         ("task: detection", "task: classification"),

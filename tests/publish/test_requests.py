@@ -19,7 +19,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-keys = st.sampled_from(["type", "cameras", "labels", "min_score", "max_hz", "id"]) | st.text(max_size=6)
+keys = st.sampled_from(["type", "cameras", "labels", "min_score", "max_hz", "masks", "id"]) | st.text(max_size=6)
 kinds = st.sampled_from(["subscribe", "status", "ping", "hello", ""])
 numbers = st.floats(-1, 1001, allow_nan=False) | st.integers(-1, 1001)
 nearly_requests = st.dictionaries(keys, json_values | numbers | st.lists(st.text(max_size=4), max_size=3), max_size=4)
@@ -71,6 +71,7 @@ def test_every_request() -> None:
         (b'{"type":"subscribe","min_score":1.5}', "min_score must be a number from 0 to 1"),
         (b'{"type":"subscribe","min_score":true}', "min_score must be a number"),
         (b'{"type":"subscribe","max_hz":0}', "max_hz must be a number from 0.001"),
+        (b'{"type":"subscribe","masks":1}', "subscribe: masks must be true or false"),
         (b'{"type":"subscribe","max_hz":-3}', "max_hz must be a number from 0.001"),
         (b'{"type":"ping","id":1.5}', "id must be"),
         (b'{"type":"ping","id":true}', "id must be"),
@@ -104,9 +105,14 @@ def test_the_parser_and_the_schema_agree(fields: dict[str, Any], kind: str) -> N
     labels=st.none() | st.frozensets(st.text(max_size=9), min_size=1, max_size=5),
     min_score=st.none() | st.floats(0, 1),
     max_hz=st.none() | st.floats(0.001, 1000),
+    masks=st.none() | st.booleans(),
 )
 def test_a_subscription_comes_back_from_its_line(
-    cameras: frozenset[str] | None, labels: frozenset[str] | None, min_score: float | None, max_hz: float | None
+    cameras: frozenset[str] | None,
+    labels: frozenset[str] | None,
+    min_score: float | None,
+    max_hz: float | None,
+    masks: bool | None,
 ) -> None:
     asked = {
         "type": "subscribe",
@@ -114,10 +120,11 @@ def test_a_subscription_comes_back_from_its_line(
         "labels": labels and list(labels),
         "min_score": min_score,
         "max_hz": max_hz,
+        "masks": masks,
     }
     if cameras is not None:
         asked["cameras"] = list(cameras)
-    assert parse_request(json.dumps(asked).encode()) == Subscribe(cameras, labels, min_score, max_hz)
+    assert parse_request(json.dumps(asked).encode()) == Subscribe(cameras, labels, min_score, max_hz, bool(masks))
 
 
 def test_a_name_that_is_not_here_is_told_with_those_that_are() -> None:

@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 
 from numbered_daemon import classified, hello, result, status
 from raw_client import check_message
-from visiond.detection import Box, Classification, Detection, Result, Stages
+from visiond.detection import Box, Classification, Detection, Keypoint, Mask, Result, Segment, Stages
 from visiond.publish import wire
 from visiond.publish.requests import Subscribe
 
 fractions = st.floats(0, 1)
+counts = st.lists(st.integers(0, 10**6), min_size=1, max_size=20).map(tuple)
 names = st.text(max_size=30)
 milliseconds = st.floats(0, 1e5)
 boxes = st.builds(Box.clamped, fractions, fractions, fractions, fractions)
+keypoints = st.builds(Keypoint, st.none() | names, fractions, fractions, fractions)
 objects = st.builds(
     Detection,
     st.none() | names,
@@ -26,7 +28,11 @@ objects = st.builds(
     boxes,
     st.none() | st.integers(0, 2**53),
     st.lists(names, max_size=3).map(tuple),
+    st.none()
+    | st.lists(st.builds(Keypoint, st.none() | names, fractions, fractions, fractions), max_size=4).map(tuple),
 )
+masks = st.builds(Mask, st.integers(1, 2000), st.integers(1, 2000), counts)
+segments = st.builds(Segment, st.none() | names, st.integers(0, 2**14), fractions, boxes, masks)
 classes = st.builds(Classification, st.none() | names, st.integers(0, 2**31), fractions)
 nanoseconds = st.integers(0, 2**62)
 
@@ -37,8 +43,10 @@ def results(**what: Any) -> st.SearchStrategy[Result]:
     return st.builds(Result, names, nanoseconds, nanoseconds, engines, stages, **what)
 
 
-either = results(objects=st.lists(objects, max_size=8).map(tuple)) | results(
-    classes=st.lists(classes, max_size=8).map(tuple)
+either = (
+    results(objects=st.lists(objects, max_size=8).map(tuple))
+    | results(classes=st.lists(classes, max_size=8).map(tuple))
+    | results(segments=st.lists(segments, max_size=8).map(tuple))
 )
 
 
@@ -59,14 +67,68 @@ def test_a_result_comes_back_from_its_line(message: Result, seq: int, epoch: int
     assert fields["published_ns"] - fields["captured_ns"] == age_ns
     assert fields["age_ms"] == pytest.approx(age_ns / 1e6, abs=0.005001)
     assert fields["stages_ms"]["invoke"] == pytest.approx(message.stages_ms.invoke, abs=0.005001)
-    found = fields["objects"] if message.objects is not None else fields["classes"]
-    for got, wanted in zip(found, message.objects or message.classes or (), strict=True):
+    (found,) = (fields[key] for key in ("objects", "classes", "segments") if key in fields)
+    for got, wanted in zip(found, message.objects or message.classes or message.segments or (), strict=True):
         assert (got["label"], got["class_id"]) == (wanted.label, wanted.class_id)
-        assert got["score"] == pytest.approx(wanted.score, abs=0.0000501)
-        if isinstance(wanted, Detection):
+        if not isinstance(wanted, Segment):
+            assert got["score"] == pytest.approx(wanted.score, abs=0.0000501)
+        if not isinstance(wanted, Classification):
             box = [wanted.box.xmin, wanted.box.ymin, wanted.box.xmax, wanted.box.ymax]
             assert got["box"] == pytest.approx(box, abs=0.00000501)
+        if isinstance(wanted, Detection):
             assert (got["track_id"], tuple(got["zones"])) == (wanted.track_id, wanted.zones)
+            assert_keypoints(got.get("keypoints"), wanted.keypoints)
+
+
+def assert_keypoints(got: list[dict[str, Any]] | None, wanted: tuple[Keypoint, ...] | None) -> None:
+    assert (got is None) == (wanted is None)
+    for point, other in zip(got or [], wanted or (), strict=True):
+        assert point["name"] == other.name
+        assert (point["x"], point["y"]) == pytest.approx((other.x, other.y), abs=0.00000501)
+        assert point["score"] == pytest.approx(other.score, abs=0.0000501)
+
+
+@settings(deadline=None)
+@given(message=either)
+def test_a_result_comes_back_from_its_trip_between_two_processes(message: Result) -> None:
+    assert Result.from_json(json.loads(json.dumps(message.to_json()))) == message
+
+
+@settings(deadline=None)
+@given(found=st.lists(segments, max_size=8).map(tuple), labels=st.none() | st.frozensets(names))
+def test_masks_come_to_who_asks_for_them(found: tuple[Segment, ...], labels: frozenset[str] | None) -> None:
+    message = Result("front", 0, 0, "cpu", Stages(0, 0, 0, 0), segments=found)
+    line = encoded(message)
+    plain = check_message(line.line(2, Subscribe(labels=labels)))["segments"]
+    asked = check_message(line.line(2, Subscribe(labels=labels, masks=True)))["segments"]
+    assert [{key: value for key, value in each.items() if key != "mask"} for each in asked] == plain
+    assert all("mask" not in each for each in plain)
+    wanted = [each.mask for each in found if labels is None or each.label in labels]
+    for each, mask in zip(asked, wanted, strict=True):
+        assert each["mask"] == {"size": [mask.height, mask.width], "counts": list(mask.counts)}
+    assert check_message(line.line())["segments"] == check_message(line.line(0, Subscribe(labels=None)))["segments"]
+
+
+def test_masks_that_do_not_fit_are_null_the_longest_first() -> None:
+    found = tuple(
+        Segment(f"class {n}", n, 0.5 - n / 100, Box(0, 0, 1, 1), Mask(999, 999, (7,) * length))
+        for n, length in enumerate((100, 30_000, 5_000, 20_000))
+    )
+    message = Result("front", 0, 0, "cpu", Stages(0, 0, 0, 0), segments=found)
+    line = encoded(message).line(10**19, Subscribe(masks=True))
+    assert len(line) <= wire.MAX_LINE_BYTES
+    masks = [each["mask"] for each in check_message(line)["segments"]]
+    assert [mask and len(mask["counts"]) for mask in masks] == [100, None, 5_000, 20_000]
+
+
+def test_segments_that_do_not_fit_are_left_out_the_smallest_first() -> None:
+    found = tuple(
+        Segment(f"class {n} " * 20, n, (n * 7919 % 1000) / 1000, Box(0, 0, 1, 1), Mask(1, 1, (1,))) for n in range(500)
+    )
+    fields = check_message(encoded(Result("f", 0, 0, "cpu", Stages(0, 0, 0, 0), segments=found)).line())
+    assert len(fields["segments"]) + fields["omitted"] == 500
+    kept = {each["class_id"] for each in fields["segments"]}
+    assert min(each["area"] for each in fields["segments"]) >= max(s.area for s in found if s.class_id not in kept)
 
 
 @settings(deadline=None)
@@ -77,11 +139,11 @@ def test_a_filter_takes_away_what_it_names_and_nothing_else(
     line = encoded(message)
     whole = check_message(line.line(missed))
     part = check_message(line.line(missed, Subscribe(labels=labels, min_score=low)))
-    key = "objects" if "objects" in whole else "classes"
+    (key,) = {"objects", "classes", "segments"} & set(whole)
     wanted = [
         item
         for item in whole[key]
-        if (labels is None or item["label"] in labels) and (low is None or item["score"] >= low)
+        if (labels is None or item["label"] in labels) and (low is None or "score" not in item or item["score"] >= low)
     ]
     assert part == {**whole, key: wanted}
 
@@ -110,13 +172,19 @@ def test_a_classification_carries_classes() -> None:
 
 
 @pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("place", ["score", "corner", "class", "stage"])
+@pytest.mark.parametrize("place", ["score", "corner", "class", "stage", "point", "area"])
 def test_fault_31_what_is_no_number_never_leaves(poison: float, place: str) -> None:
     score, corner, stage = (poison if place == each else 0.5 for each in ("score", "corner", "stage"))
     stages = Stages(0, 0, stage, 0)
     message = Result("front", 0, 0, "cpu", stages, (Detection("cat", 0, score, Box(0, corner, 1, 1)),))
     if place == "class":
         message = Result("front", 0, 0, "cpu", stages, classes=(Classification("cat", 0, poison),))
+    if place == "point":
+        points = (Keypoint("nose", 0.5, poison, 0.5),)
+        message = Result("front", 0, 0, "cpu", stages, (Detection("cat", 0, 0.5, Box(0, 0, 1, 1), keypoints=points),))
+    if place == "area":
+        found = Segment("cat", 0, poison, Box(0, 0, 1, 1), Mask(1, 1, (0, 1)))
+        message = Result("front", 0, 0, "cpu", stages, segments=(found,))
     with pytest.raises(ValueError, match=r"NaN|infinite|JSON compliant"):
         encoded(message)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from visiond.cameras.pictures import PictureError, read_picture
 from visiond.cameras.scenes import still_scene
-from visiond.detection import Detection
+from visiond.detection import Detection, Segment
 from visiond.engine.decode.decoder import DecodeSettings, InvalidOutput, make_decoder
 from visiond.engine.interpreter import Interpreter
 from visiond.engine.preprocess import Preprocessor
@@ -20,6 +20,7 @@ _MOST_PICTURES: Final = 4
 _SCENES: Final = (1, 2)  # drawn where a package has no golden pictures
 _MIN_SCORE: Final = 0.02
 _CLEAR_SCORE: Final = 0.4  # below it the first of a list is noise, and another first one is no disagreement
+_CLEAR_AREA: Final = 0.05  # of a segment, as a fraction of the picture
 _RANKS: Final = 10  # of two that are nearly alike, a quantum decides which is first
 
 Array = Any  # a NumPy array, by its own methods alone: nothing outside the workers imports numpy
@@ -69,10 +70,10 @@ def compare(package: Package, stick: Interpreter, twin: Interpreter) -> Agreemen
             if one.shape == other.shape and one.size:
                 (reals if info.quantization is None else quanta).add(_gaps(info, twins_info, one, other))
         for best, others in ((found[:1], twins_found), (twins_found[:1], found)):
-            if best and best[0].score >= _CLEAR_SCORE:
+            if best and _is_clear(best[0]):
                 alike = [other for other in others if other.class_id == best[0].class_id]
                 differs += not alike
-                overlaps += [_overlap(best[0], alike)] if alike and isinstance(best[0], Detection) else []
+                overlaps += [_overlap(best[0], alike)] if alike and isinstance(best[0], (Detection, Segment)) else []
     return Agreement(
         pictures,
         quanta.largest if quanta.count else None,
@@ -96,7 +97,11 @@ def _pictures(package: Package) -> Iterator[Array]:
         yield from (still_scene(seed)[0] for seed in _SCENES)
 
 
-def _overlap(best: Detection, alike: Sequence[Any]) -> float:
+def _is_clear(best: Any) -> bool:
+    return best.area >= _CLEAR_AREA if isinstance(best, Segment) else bool(best.score >= _CLEAR_SCORE)
+
+
+def _overlap(best: Detection | Segment, alike: Sequence[Any]) -> float:
     return max(best.box.iou(other.box) for other in alike)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from visiond.config import Config, Model, load_config
-from visiond.doctor.report import Finding, State, ok, wrong
+from visiond.doctor.report import Finding, State, ok, split, wrong
 from visiond.edgetpu.device_name import DeviceName, parse_devices
 from visiond.errors import VisiondError
 from visiond.modelkit.package import EDGETPU_OPERATOR, Package, load_package
@@ -88,6 +88,8 @@ def _model(name: str, config: Config) -> tuple[Package | None, list[Finding]]:
     seen = f"{package.name}, files: {', '.join(present)}; accelerator: {settings.accelerator}"
     problems = list(_file_problems(title, seen, package, settings))
     problems += list(_golden_problems(title, seen, package))
+    if all(problem.state != "fail" for problem in problems):
+        problems += list(_remarks(title, seen, package))
     return package, problems or [ok("models", title, seen, files=present, accelerator=settings.accelerator)]
 
 
@@ -112,6 +114,13 @@ def _golden_problems(title: str, seen: str, package: Package) -> Iterator[Findin
     if not package.golden:
         cause = "the package has no golden examples, so that nothing shows whether a stick computes correctly"
         remedy = f"add a picture and what must be found in it as golden: in {package.folder / 'model.yaml'}"
+        yield wrong("models", title, "warn", seen, cause, remedy)
+
+
+def _remarks(title: str, seen: str, package: Package) -> Iterator[Finding]:
+    """What works and is probably not meant; `visiond models inspect` shows the numbers behind it."""
+    for line in package.remark_lines():
+        cause, remedy = split(line, f"visiond models inspect {package.folder}/…")
         yield wrong("models", title, "warn", seen, cause, remedy)
 
 

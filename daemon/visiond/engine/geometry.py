@@ -28,6 +28,11 @@ class Geometry:
             (ymax - self.offset_y) / self.scale_y,
         )
 
+    def point(self, x: float, y: float) -> tuple[float, float]:
+        """Return a point of the tensor as a point of the frame, x and y, clamped to it."""
+        x, y = (x - self.offset_x) / self.scale_x, (y - self.offset_y) / self.scale_y
+        return min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Window:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
 
-from visiond.detection import Box, Classification, Detection
-from visiond.engine.decode.decoder import Decoder, DecodeSettings, InvalidOutput, make_decoder
+from visiond.detection import Box, Classification, Detection, Segment
+from visiond.engine.decode.decoder import Decoder, DecodeSettings, Found, InvalidOutput, make_decoder
+from visiond.engine.golden_places import keypoints_off, mask_overlap
 from visiond.engine.interpreter import Interpreter
 from visiond.engine.preprocess import Preprocessor
 from visiond.messages import GoldenReport
@@ -20,7 +22,7 @@ from visiond.modelkit.package import Package
 _MIN_SCORE: Final = 0.02
 _MAX_OBJECTS: Final = 300
 
-Found = Sequence[Detection | Classification]
+One = Detection | Classification | Segment
 
 
 def prove(package: Package, interpreter: Interpreter, preprocessor: Preprocessor) -> GoldenReport:
@@ -50,15 +52,31 @@ def _try(
         found = decoder(interpreter.read_outputs(), geometry)
     except (InvalidOutput, RuntimeError) as error:
         return [f"{example.image}: no result: {error}"]
-    return [f"{example.image}: {text}" for expected in example.expect for text in _shortfall(expected, found)]
+    return [
+        f"{example.image}: {text}"
+        for expected in example.expect
+        for text in (*_shortfall(expected, found), *_misplaced(expected, found, package.folder))
+    ]
+
+
+def _misplaced(expected: Expectation, found: Found, folder: Path) -> Iterator[str]:
+    """Yield how far off the keypoints are, and how little a mask overlaps, of the best of that label."""
+    for each in (each for each in found if each.label == expected.label):
+        if isinstance(each, Segment) and expected.mask is not None:
+            yield from mask_overlap(each, folder / expected.mask, expected.iou)
+        elif isinstance(each, Detection) and expected.keypoints is not None:
+            yield from keypoints_off(each, expected.keypoints, expected.within)
+        return
 
 
 def _shortfall(expected: Expectation, found: Found) -> Iterator[str]:
     """Yield what is missing, in words, when nothing that was found meets `expected`."""
     alike = [each for each in found if each.label == expected.label]
-    wanted = f"expected {expected.label} ≥ {expected.min_score:.2f}"
+    wanted = f"expected {expected.label}"
+    if "min_score" in expected.model_fields_set:
+        wanted += f" ≥ {expected.min_score:.2f}"
     if expected.box is None:
-        if not any(each.score >= expected.min_score for each in alike):
+        if not any(_score(each) >= expected.min_score for each in alike):
             yield f"{wanted}; {_best(alike, found, expected.label, None)}"
         return
     ymin, xmin, ymax, xmax = expected.box
@@ -71,21 +89,30 @@ def _shortfall(expected: Expectation, found: Found) -> Iterator[str]:
     yield text
 
 
-def _meets(found: Detection | Classification, expected: Expectation, box: Box) -> bool:
-    return found.score >= expected.min_score and _iou(found, box) >= expected.iou
+def _meets(found: One, expected: Expectation, box: Box) -> bool:
+    return _score(found) >= expected.min_score and _iou(found, box) >= expected.iou
 
 
-def _best(alike: Found, found: Found, label: str, box: Box | None) -> str:
+def _best(alike: Sequence[One], found: Found, label: str, box: Box | None) -> str:
     """Say how near the model came: the score of the nearest of that label, or what it found instead."""
     if alike and box is not None:
-        nearest = max(alike, key=lambda each: (_iou(each, box), each.score))
-        return f"nearest {label} {nearest.score:.2f}, IoU {_iou(nearest, box):.2f}"
+        nearest = max(alike, key=lambda each: (_iou(each, box), _score(each)))
+        return f"nearest {label} {_measure(nearest)}, IoU {_iou(nearest, box):.2f}"
     if alike:
-        return f"best {label} {max(each.score for each in alike):.2f}"
+        return f"best {label} {_measure(max(alike, key=_score))}"
     if found:
-        return f"no {label}; best is {found[0].label or f'class {found[0].class_id}'} {found[0].score:.2f}"
+        return f"no {label}; best is {found[0].label or f'class {found[0].class_id}'} {_measure(found[0])}"
     return "nothing found"
 
 
-def _iou(found: Detection | Classification, box: Box) -> float:
-    return found.box.iou(box) if isinstance(found, Detection) else 0.0
+def _score(found: One) -> float:
+    """A segment has no score: it is there or it is not."""
+    return 1.0 if isinstance(found, Segment) else found.score
+
+
+def _measure(found: One) -> str:
+    return f"{found.area:.0%} of the picture" if isinstance(found, Segment) else f"{found.score:.2f}"
+
+
+def _iou(found: One, box: Box) -> float:
+    return 0.0 if isinstance(found, Classification) else found.box.iou(box)

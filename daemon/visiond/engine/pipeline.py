@@ -30,6 +30,7 @@ from visiond.messages import FrameDropped
 
 MAX_FAILED_INVOKES: Final = 3  # in a row; a new process may do better than this one
 MAX_INVALID_OUTPUTS: Final = 30  # in a row, of an accelerator: a second of a camera; the CPU may do better
+_FOUND_AS: Final = {"detection": "objects", "pose": "objects", "classification": "classes", "segmentation": "segments"}
 _MARGIN_NS: Final = 2_000_000  # by which the next frame is ready before its turn
 
 
@@ -238,11 +239,9 @@ class Pipeline:
             invoke=(invoked.ended_ns - invoked.began_ns) / 1e6,
             decode=(time.monotonic_ns() - began_ns) / 1e6,
         )
-        objects, classes = (None, found) if model.task == "classification" else (found, None)
+        what: dict[str, Any] = {_FOUND_AS[model.task]: found, "swapped": invoked.swapped}
         engine = model.interpreter.engine
-        self._tell(
-            Result(camera, header.frame, header.captured_ns, engine, stages, objects, classes, invoked.swapped)  # type: ignore[arg-type]
-        )
+        self._tell(Result(camera, header.frame, header.captured_ns, engine, stages, **what))
 
     def _tell(self, outcome: Result | FrameDropped) -> None:
         self._report(outcome)

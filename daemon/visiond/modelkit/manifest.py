@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
 
@@ -14,13 +13,6 @@ Interpolation = Literal["nearest", "bilinear", "area", "bicubic", "pil_bilinear"
 Color = Literal["rgb", "bgr", "gray"]
 DecoderName = Literal["scores", "ssd_postprocess", "ssd_raw", "yolov5", "yolov8", "movenet", "posenet", "deeplab"]
 Activation = Literal["none", "softmax", "sigmoid"]
-
-TASK_DECODERS: Final[Mapping[Task, frozenset[DecoderName]]] = {
-    "classification": frozenset({"scores"}),
-    "detection": frozenset({"ssd_postprocess", "ssd_raw", "yolov5", "yolov8"}),
-    "pose": frozenset({"movenet", "posenet"}),
-    "segmentation": frozenset({"deeplab"}),
-}
 
 
 def _inside(path: str) -> str:
@@ -46,6 +38,7 @@ def _not_empty(items: tuple[object, ...]) -> tuple[object, ...]:
 
 
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Positive = Annotated[Number, Field(gt=0)]
 Whole = Annotated[int, Strict()]
 Fraction = Annotated[float, Strict(), Field(ge=0, le=1)]
 Inside = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_inside)]
@@ -108,7 +101,7 @@ class InputRecipe(Section):
         title="a list of one number per channel, in the order of color",
         description="real value = (pixel - mean) / std, one number per channel in the order of color.",
     )
-    std: tuple[Annotated[Number, Field(gt=0)], ...] = Field(
+    std: tuple[Positive, ...] = Field(
         title="a list of one number above 0 per channel, in the order of color", description="See mean; greater than 0."
     )
     pad: Whole = Field(114, ge=0, le=255, description="Pixel value of the border of resize: letterbox.")
@@ -117,6 +110,32 @@ class InputRecipe(Section):
     def channels(self) -> int:
         """How many the input tensor must have."""
         return 1 if self.color == "gray" else 3
+
+
+class Anchors(Section):
+    """The boxes that an SSD's encodings are relative to: the anchor generator of the training's pipeline.config."""
+
+    generator: Literal["ssd", "multiscale"] = Field(
+        "ssd", description="ssd_anchor_generator, or multiscale_anchor_generator (feature pyramids, EfficientDet)."
+    )
+    layers: Annotated[Whole, Field(ge=1, le=12)] | None = Field(
+        None, description="Number of grids, each of half the cells of the one before; left out, 6, multiscale 5."
+    )
+    first_stride: Annotated[Whole, Field(ge=1, le=256)] | None = Field(
+        None, description="Pixels of the input from cell to cell of the finest grid; left out, 16, multiscale 8."
+    )
+    aspect_ratios: Annotated[tuple[Positive, ...], AfterValidator(_not_empty)] | None = Field(
+        None,
+        title="a list of numbers above 0",
+        description="Width to height; left out, 1, 2, 0.5, 3, 1/3, multiscale 1, 2, 0.5.",
+    )
+    min_scale: Positive = Field(0.2, description="Of ssd: side in the finest grid, a fraction.")
+    max_scale: Positive = Field(0.95, description="Of ssd: side in the coarsest grid.")
+    reduce_lowest: bool = Field(
+        True, strict=True, description="Of ssd: reduce_boxes_in_lowest_layer, three boxes in each cell."
+    )
+    anchor_scale: Positive = Field(4.0, description="Of multiscale: side in strides.")
+    scales_per_octave: Whole = Field(2, ge=1, le=16, description="Of multiscale: sizes up to the next grid's.")
 
 
 class OutputSpec(Section):
@@ -131,19 +150,40 @@ class OutputSpec(Section):
         0.45,
         description="Of two boxes of a class that overlap more (0 to 1), the lower goes; not for ssd_postprocess.",
     )
+    anchors: Anchors = Field(default_factory=lambda: Anchors.model_validate({}), description="Of ssd_raw.")
+    box_scales: tuple[Positive, Positive, Positive, Positive] = Field(
+        (10.0, 10.0, 5.0, 5.0),
+        title="[y, x, height, width], numbers above 0",
+        description="Of ssd_raw: what a box's encoding is divided by: y, x, height, width.",
+    )
+    background: bool = Field(
+        True, strict=True, description="Of ssd_raw and deeplab: whether class 0 stands for nothing, and is left out."
+    )
+    keypoints: Annotated[tuple[str, ...], AfterValidator(_not_empty)] | None = Field(
+        None,
+        title="a list of names",
+        description="Of movenet and posenet: names in the model's order; left out, COCO's 17.",
+    )
 
 
 class Expectation(Section):
     """Something that a golden example's picture must give."""
 
     label: str = Field(min_length=1, description="Label of the class.")
-    min_score: Fraction = Field(description="Least score, 0 to 1.")
+    min_score: Fraction = Field(0.0, description="Least score, 0 to 1; of segmentation, which has none, left out.")
     box: Annotated[tuple[Number, Number, Number, Number], AfterValidator(_in_order)] | None = Field(
         None,
         title="[ymin, xmin, ymax, xmax] as fractions",
-        description="ymin, xmin, ymax, xmax as fractions of the picture, TFLite's own order; detection only.",
+        description="ymin, xmin, ymax, xmax as fractions of the picture, TFLite's own order; not of classification.",
     )
-    iou: Fraction = Field(0.5, description="Least overlap with box, as intersection over union, 0 to 1.")
+    mask: Inside | None = Field(
+        None, description="Picture that is black where the class is not, relative to the folder; segmentation only."
+    )
+    iou: Fraction = Field(0.5, description="Least overlap with box or mask, as intersection over union, 0 to 1.")
+    keypoints: dict[str, tuple[Number, Number]] | None = Field(
+        None, title="{name: [y, x]}", description="Name → y, x as fractions of the picture; pose only."
+    )
+    within: Fraction = Field(0.05, description="How far each keypoint may be off, in y and in x, as a fraction.")
 
 
 class GoldenExample(Section):

@@ -9,14 +9,18 @@ import stat
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import PrivateAttr
 
 from visiond.errors import ConfigError
+from visiond.modelkit.consistency import contradictions
 from visiond.modelkit.labels import MAX_LABEL_BYTES, Labels, parse_labels
-from visiond.modelkit.manifest import TASK_DECODERS, Manifest, ModelFile
+from visiond.modelkit.manifest import Manifest, ModelFile
 from visiond.yaml_source import Document, load
+
+if TYPE_CHECKING:
+    from visiond.modelkit.lint import Remark
 
 MANIFEST: Final = "model.yaml"
 EDGETPU_OPERATOR: Final = b"edgetpu-custom-op"  # what edgetpu_compiler leaves in place of the operators that it took
@@ -89,8 +93,8 @@ class Package(Manifest):
 
     def golden_problems(self) -> list[str]:
         """Return a located sentence for each golden picture that is not there: the model runs, and is unproved."""
-        problems = ((n, file_problem(self.folder / example.image)) for n, example in enumerate(self.golden))
-        return [self._document.problem(("golden", n, "image"), text) for n, text in problems if text is not None]
+        problems = ((where, file_problem(self.folder / picture)) for where, picture in self._golden_pictures())
+        return [self._document.problem(where, text) for where, text in problems if text is not None]
 
     @cached_property
     def identity(self) -> str:
@@ -101,9 +105,28 @@ class Package(Manifest):
         labels = None if self.labels is None else self.load_labels().names
         return hashlib.sha256(repr((self.model_dump_json(), seen, labels)).encode()).hexdigest()
 
+    @cached_property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What works and is probably not meant; read from the model's files when first asked for."""
+        from visiond.modelkit.lint import lint
+
+        return tuple(lint(self))
+
+    def remark_lines(self) -> list[str]:
+        """Return the remarks as located sentences."""
+        return [self._document.problem(remark.keypath, remark.text) for remark in self.remarks]
+
     def hello(self) -> dict[str, Any]:
         """Return what a client is told of the model; `sha256` is that of files.cpu, or of the first file there is."""
         return {"task": self.task, "sha256": self._sha256, "labels": list(self._names)}
+
+    def _golden_pictures(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Yield the key path and the name of each picture that the golden examples name."""
+        for n, example in enumerate(self.golden):
+            yield ("golden", n, "image"), example.image
+            for number, expected in enumerate(example.expect):
+                if expected.mask is not None:
+                    yield ("golden", n, "expect", number, "mask"), expected.mask
 
     def _entries(self) -> dict[str, ModelFile]:
         files = {"cpu": self.files.cpu, "edgetpu": self.files.edgetpu, "onnx": self.files.onnx}
@@ -144,7 +167,7 @@ def load_package(folder: Path) -> Package:
     document = load(manifest)
     package = document.validate(Package)
     package._document = document
-    problems = [document.problem(keypath, text) for keypath, text in _contradictions(package)]
+    problems = [document.problem(keypath, text) for keypath, text in contradictions(package, package._read_labels)]
     if problems:
         raise ConfigError("\n".join(problems))
     return package
@@ -169,40 +192,6 @@ def file_problem(path: Path, max_bytes: int | None = None) -> str | None:
     if max_bytes is not None and status.st_size > max_bytes:
         return f"{path} has {status.st_size} bytes; at most {max_bytes} are allowed"
     return None
-
-
-def _contradictions(package: Package) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """What no single key shows, as (key path, text)."""
-    recipe = package.input
-    for key, numbers in (("mean", recipe.mean), ("std", recipe.std)):
-        if len(numbers) != recipe.channels:
-            yield (
-                ("input", key),
-                f"needs {recipe.channels} numbers with color: {recipe.color}, one per channel, not {len(numbers)}",
-            )
-    if recipe.shorter_side is not None and recipe.resize != "shorter_side":
-        yield (
-            ("input", "shorter_side"),
-            f"has no meaning with resize: {recipe.resize}; remove it, or give resize: shorter_side",
-        )
-    decoders = TASK_DECODERS[package.task]
-    if package.output.decoder not in decoders:
-        yield (
-            ("output", "decoder"),
-            f"{package.output.decoder} does not fit task: {package.task}; it takes {', '.join(sorted(decoders))}",
-        )
-    try:
-        names = set(package._read_labels().names)
-    except ValueError as error:
-        yield ("labels", "path"), str(error)
-        return
-    for position, example in enumerate(package.golden):
-        for number, expected in enumerate(example.expect):
-            where = ("golden", position, "expect", number)
-            if expected.label not in names:
-                yield (*where, "label"), f"'{expected.label}' is none of the labels; correct it, or the label file"
-            if expected.box is not None and package.task != "detection":
-                yield (*where, "box"), f"has no meaning with task: {package.task}; remove it"
 
 
 def _model_file_problems(key: str, entry: ModelFile, path: Path) -> Iterator[tuple[str, str]]:

@@ -20,16 +20,22 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """What a client wants; None means no restriction. A later one replaces the whole of an earlier one."""
+    """What a client wants; None means no restriction. A later one replaces the whole of an earlier one.
+
+    `masks`: whether segments come with their masks.
+    """
 
     cameras: frozenset[str] | None = None
     labels: frozenset[str] | None = None
     min_score: float | None = None
     max_hz: float | None = None
+    masks: bool = False
 
-    def wants(self, label: str | None, score: float) -> bool:
-        """Whether an object or class passes."""
-        return (self.labels is None or label in self.labels) and (self.min_score is None or score >= self.min_score)
+    def wants(self, label: str | None, score: float | None) -> bool:
+        """Whether an object or class passes, or a segment, which has no score."""
+        if self.labels is not None and label not in self.labels:
+            return False
+        return self.min_score is None or score is None or score >= self.min_score
 
     def check(self, cameras: Collection[str], labels: Collection[str] | None) -> None:
         """Raise ProtocolError for a camera or label that is not here; `labels` None: not all are known."""
@@ -117,6 +123,7 @@ def _subscribe(fields: dict[str, Any]) -> Subscribe:
         labels=labels,
         min_score=_number(fields, "min_score", 0.0, 1.0),
         max_hz=_number(fields, "max_hz", *_MAX_HZ),
+        masks=_flag(fields, "masks"),
     )
 
 
@@ -141,7 +148,7 @@ _READERS: Final[dict[str, Callable[[dict[str, Any]], Request]]] = {
     "ping": _ping,
 }
 _KEYS: Final = {
-    "subscribe": "type, cameras, labels, min_score, max_hz",
+    "subscribe": "type, cameras, labels, min_score, max_hz, masks",
     "status": "type",
     "ping": "type, id",
 }
@@ -163,6 +170,13 @@ def _number(fields: dict[str, Any], key: str, low: float, high: float) -> float 
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
         raise ProtocolError(f"subscribe: {key} must be a number from {low:g} to {high:g}")
     return float(value)
+
+
+def _flag(fields: dict[str, Any], key: str) -> bool:
+    value = fields.pop(key, None)
+    if value is not None and not isinstance(value, bool):
+        raise ProtocolError(f"subscribe: {key} must be true or false")
+    return bool(value)
 
 
 def _quoted(value: str) -> str:

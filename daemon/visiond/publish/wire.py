@@ -6,13 +6,13 @@ Protocol 1.0 as in docs/protocol.md; protocol.schema.json describes every messag
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from typing import Any, Final
 
-from visiond.detection import Classification, Detection, Result
+from visiond.detection import Mask, Result
+from visiond.publish.items import Item, check_finite, items_of, name, that_fit, with_masks
 from visiond.publish.requests import EVERYTHING, Subscribe
 
 PROTOCOL: Final = (1, 0)
@@ -119,16 +119,7 @@ def pong(request_id: str | int | None) -> bytes:
     return encode({"type": "pong"} if request_id is None else {"type": "pong", "id": request_id})
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """One object or class, encoded, with what a client may filter by."""
-
-    label: str | None
-    score: float
-    encoded: bytes
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Detections:
     """One result, encoded once for all clients; `line` puts in what differs from client to client."""
 
@@ -137,35 +128,46 @@ class Detections:
     published_ns: int
     _before_missed: bytes
     _after_missed: bytes
-    _items: tuple[_Item, ...]
+    _items: tuple[Item, ...]
+    _masks: tuple[Mask, ...]  # of the items, where they are segments
     _joined: bytes  # the items
     _whole: bytes  # the line for a client that wants everything and missed nothing
 
     def line(self, missed: int = 0, subscribe: Subscribe = EVERYTHING) -> bytes:
         """Return the line for one client: `missed` is how many results it did not get since its last message."""
+        items = self._items_with_masks if subscribe.masks and self._masks else self._items
         joined = self._joined
-        if subscribe.labels is not None or subscribe.min_score is not None:
-            joined = b",".join(item.encoded for item in self._items if subscribe.wants(item.label, item.score))
+        if items is not self._items or subscribe.labels is not None or subscribe.min_score is not None:
+            joined = b",".join(item.encoded for item in items if subscribe.wants(item.label, item.score))
         elif not missed:
             return self._whole
         return _detections_line(self._before_missed, missed, self._after_missed, joined)
+
+    @cached_property
+    def _items_with_masks(self) -> tuple[Item, ...]:
+        """Made when the first client wants them."""
+        return with_masks(self._items, self._masks, _room(self._before_missed, self._after_missed))
 
 
 def _detections_line(before_missed: bytes, missed: int, after_missed: bytes, joined: bytes) -> bytes:
     return b"%b%d%b%b]}\n" % (before_missed, missed, after_missed, joined)
 
 
+def _room(before_missed: bytes, after_missed: bytes) -> int:
+    """Return how many bytes of a line are left for the items."""
+    return MAX_LINE_BYTES - len(before_missed) - len(after_missed) - _ROOM_FOR_COUNTS
+
+
 def detections(result: Result, *, seq: int, epoch: int, published_ns: int, degraded: bool) -> Detections:
     """Encode one result. Raises ValueError for NaN or infinity in it.
 
-    Scores keep 4 decimals, corners 5, milliseconds 2. Where the line would pass 64 KiB the objects of the lowest
-    scores are left out, and `omitted` says how many.
+    Scores keep 4 decimals, corners, points and areas 5, milliseconds 2. Where the line would pass 64 KiB the objects of
+    the lowest scores, or the smallest segments, are left out, and `omitted` says how many.
     """
-    # Put together by hand: this is on every result's way, and json and asdict take three times as long.
     before_missed = (
-        f'{{"type":"detections","camera":{_name(result.camera)},"seq":{seq},"frame":{result.frame},"epoch":{epoch},'
+        f'{{"type":"detections","camera":{name(result.camera)},"seq":{seq},"frame":{result.frame},"epoch":{epoch},'
         f'"captured_ns":{result.captured_ns},"published_ns":{published_ns},'
-        f'"age_ms":{_ms((published_ns - result.captured_ns) / 1e6)},"engine":{_name(result.engine)},'
+        f'"age_ms":{_ms((published_ns - result.captured_ns) / 1e6)},"engine":{name(result.engine)},'
         f'"degraded":{"true" if degraded else "false"},"missed":'
     ).encode()
     spent = result.stages_ms
@@ -173,62 +175,18 @@ def detections(result: Result, *, seq: int, epoch: int, published_ns: int, degra
         f'"stages_ms":{{"wait":{_ms(spent.wait)},"preprocess":{_ms(spent.preprocess)},"invoke":{_ms(spent.invoke)},'
         f'"decode":{_ms(spent.decode)}}}'
     ).encode()
-    if result.objects is not None:
-        key, items = b"objects", tuple(_object(item) for item in result.objects)
-    else:
-        key, items = b"classes", tuple(_class(item) for item in result.classes or ())
-    kept = _that_fit(items, MAX_LINE_BYTES - len(before_missed) - len(stages) - _ROOM_FOR_COUNTS)
+    key, items = items_of(result)
+    kept = that_fit(items, _room(before_missed, stages))
     if len(kept) < len(items):
         stages += b',"omitted":%d' % (len(items) - len(kept))
     after_missed = b',%b,"%b":[' % (stages, key)
-    joined = b",".join(item.encoded for item in kept)
+    masks = tuple(result.segments[index].mask for index in kept) if result.segments is not None else ()
+    items = tuple(items[index] for index in kept)
+    joined = b",".join(item.encoded for item in items)
     whole = _detections_line(before_missed, 0, after_missed, joined)
-    return Detections(result.camera, seq, published_ns, before_missed, after_missed, kept, joined, whole)
-
-
-def _object(item: Detection) -> _Item:
-    box = item.box
-    _check_finite(item.score + box.xmin + box.ymin + box.xmax + box.ymax)
-    corners = f"[{box.xmin:.5f},{box.ymin:.5f},{box.xmax:.5f},{box.ymax:.5f}]"
-    track_id = "null" if item.track_id is None else item.track_id
-    encoded = (
-        f'{{"label":{_name(item.label)},"class_id":{item.class_id},"score":{item.score:.4f},"box":{corners}'
-        f',"track_id":{track_id},"zones":[{",".join(map(_name, item.zones))}]}}'
-    )
-    return _Item(item.label, round(item.score, 4), encoded.encode("utf-8", "replace"))
-
-
-def _class(item: Classification) -> _Item:
-    _check_finite(item.score)
-    encoded = f'{{"label":{_name(item.label)},"class_id":{item.class_id},"score":{item.score:.4f}}}'
-    return _Item(item.label, round(item.score, 4), encoded.encode("utf-8", "replace"))
-
-
-@lru_cache(maxsize=4096)
-def _name(name: str | None) -> str:
-    """Return a label's or zone's name as JSON; there are few of them, and each is encoded thousands of times."""
-    return _encoder.encode(name)
+    return Detections(result.camera, seq, published_ns, before_missed, after_missed, items, masks, joined, whole)
 
 
 def _ms(milliseconds: float) -> str:
-    _check_finite(milliseconds)
+    check_finite(milliseconds)
     return f"{round(milliseconds, 2)}"
-
-
-def _check_finite(total: float) -> None:
-    if not math.isfinite(total):
-        raise ValueError("a score, a corner or a time is NaN or infinite")
-
-
-def _that_fit(items: Sequence[_Item], available_bytes: int) -> tuple[_Item, ...]:
-    """Return the items in their order, without those of the lowest scores where all together take too many bytes."""
-    excess = sum(len(item.encoded) + 1 for item in items) - available_bytes
-    if excess <= 0:
-        return tuple(items)
-    left_out: set[int] = set()
-    for index in sorted(range(len(items)), key=lambda index: items[index].score):
-        if excess <= 0:
-            break
-        excess -= len(items[index].encoded) + 1
-        left_out.add(index)
-    return tuple(item for index, item in enumerate(items) if index not in left_out)

@@ -9,18 +9,21 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from visiond.detection import Classification, Detection
+from visiond.detection import Classification, Detection, Segment
+from visiond.engine.decode.anchors import AnchorSpec
 from visiond.engine.preprocess import Geometry
 from visiond.engine.tensors import TensorInfo
 from visiond.errors import ModelError
 from visiond.modelkit.labels import Labels
 
-DECODED: Final = ("scores", "ssd_postprocess", "yolov8")
-
 # A quantized head may overshoot by a few levels (a widely used YOLOv8n reaches 1.016): within these limits a score is
 # clamped to 0..1, beyond them the output is broken.
 SCORE_FLOOR: Final = -0.02
 SCORE_CEILING: Final = 1.02
+
+
+# Of segments, the largest are the best.
+Found = tuple[Detection, ...] | tuple[Classification, ...] | tuple[Segment, ...]
 
 
 class InvalidOutput(Exception):
@@ -61,38 +64,38 @@ class DecoderSpec(Protocol):
     def iou_threshold(self) -> float:
         """See DecodeSettings."""
 
+    @property
+    def anchors(self) -> AnchorSpec:
+        """Of an SSD's raw heads."""
+
+    @property
+    def box_scales(self) -> Sequence[float]:
+        """Of an SSD's raw heads: what y, x, height and width of a box's encoding are divided by."""
+
+    @property
+    def background(self) -> bool:
+        """Whether class 0 of an SSD's raw heads, or of a segmentation, stands for nothing."""
+
+    @property
+    def keypoints(self) -> Sequence[str] | None:
+        """Names of a pose's keypoints, in the model's order; None: COCO's, where there are 17."""
+
 
 class Decoder(Protocol):
     """Made once per model; called once per frame."""
 
-    def __call__(
-        self, outputs: Sequence[NDArray[Any]], geometry: Geometry
-    ) -> tuple[Detection, ...] | tuple[Classification, ...]:
+    def __call__(self, outputs: Sequence[NDArray[Any]], geometry: Geometry) -> Found:
         """Return what `outputs` (in the model's order, as read from the interpreter) hold, best first.
 
-        `geometry` brings boxes from the input tensor to the frame. Raises InvalidOutput.
+        `geometry` brings boxes, points and masks from the input tensor to the frame. Raises InvalidOutput.
         """
 
 
 def make_decoder(spec: DecoderSpec, outputs: Sequence[TensorInfo], settings: DecodeSettings) -> Decoder:
     """Choose by kind of output and resolve the roles, once. Raises ModelError in words when they do not fit."""
-    settings = replace(settings, iou_threshold=spec.iou_threshold)
-    if spec.decoder == "scores":
-        from visiond.engine.decode.scores import Scores
+    from visiond.engine.decode.kinds import KINDS  # which imports this file
 
-        return Scores(outputs, spec.roles, settings, spec.activation)
-    if spec.decoder == "ssd_postprocess":
-        from visiond.engine.decode.ssd import SsdPostprocess
-
-        return SsdPostprocess(outputs, spec.roles, settings)
-    if spec.decoder == "yolov8":
-        from visiond.engine.decode.yolo import SplitHeads
-
-        return SplitHeads(outputs, spec.roles, settings)
-    raise ModelError(
-        f"output.decoder '{spec.decoder}' is a name of the package format that this version does not decode yet; "
-        f"it decodes {', '.join(DECODED)}"
-    )
+    return KINDS[spec.decoder](spec, outputs, replace(settings, iou_threshold=spec.iou_threshold))
 
 
 def clamp_scores(scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -124,6 +127,19 @@ def given_roles(
     if len(set(roles.values())) != len(roles):
         raise ModelError("output.roles gives one output two roles; each needs its own")
     return roles
+
+
+def only_output(role: str, roles: Mapping[str, int] | None, outputs: Sequence[TensorInfo], expected: str) -> int:
+    """Return the position of the only output, or of the one that the package gives this role; it must be [1, a, b].
+
+    Raises ModelError, with `expected` as its text where there is no such output.
+    """
+    checked = given_roles(roles, (role,), outputs)
+    position = 0 if checked is None else checked[role]
+    shape = outputs[position].shape
+    if (checked is None and len(outputs) != 1) or len(shape) != 3 or shape[0] != 1:
+        raise ModelError(expected)
+    return position
 
 
 def table_of(outputs: Sequence[TensorInfo]) -> str:

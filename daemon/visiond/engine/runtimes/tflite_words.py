@@ -10,6 +10,7 @@ from visiond.engine.edgetpu import DelegateFailed
 from visiond.errors import ModelError
 
 EDGETPU_OPERATOR: Final = "edgetpu-custom-op"
+POSENET_OPERATOR: Final = "PosenetDecoderOp"  # coral/posenet/posenet_decoder_op.h of libcoral
 DELEGATE_OPERATOR: Final = "EdgeTpuDelegateForCustomOp"  # how libedgetpu names the nodes that it puts in their place
 
 _UNRESOLVED = re.compile(r"unresolved custom op: (\S+?)\.?\s")
@@ -25,6 +26,12 @@ def model_error(name: str, raw: str) -> ModelError:
     unresolved = _UNRESOLVED.search(f"{raw} ")
     if unresolved and unresolved[1] == EDGETPU_OPERATOR:
         return ModelError(f"{name} is compiled for the Edge TPU; give files.cpu the model that it was compiled from")
+    if unresolved and unresolved[1] == POSENET_OPERATOR:
+        return ModelError(
+            f"{name} decodes poses with Coral's operator '{POSENET_OPERATOR}', which no runtime has without Coral's "
+            "own plugin; give the package the model without it, whose outputs are the raw heads, and output.decoder: "
+            "posenet"
+        )
     if unresolved:
         return ModelError(
             f"{name} needs the custom operator '{unresolved[1]}', which the runtime does not have; "

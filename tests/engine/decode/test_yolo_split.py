@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from visiond.detection import Box
 from visiond.engine.decode.decoder import DecodeSettings, InvalidOutput
-from visiond.engine.decode.yolo import BINS, SplitHeads
+from visiond.engine.decode.yolo_split import BINS, SplitHeads
 from visiond.engine.geometry import Geometry, fit
 from visiond.engine.tensors import Quantization, TensorInfo
 from visiond.errors import ModelError

@@ -1,0 +1,97 @@
+"""FileBytes and Region: a file that may be damaged, read piece by piece, each piece checked to lie within it.
+
+Not mmap: a file that is cut short while it is mapped, as by a copy that overwrites it, ends the process with SIGBUS.
+And not the whole file at once: the daemon's memory is counted in megabytes, and a model's weights are not looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import Final
+
+_BLOCK_BYTES: Final = 1 << 16
+_MAX_BLOCKS: Final = 32
+# What the largest real models need is a tenth of this. A file that is made so that its parts refer to each other over
+# and over ends here, after seconds and some megabytes, and not in all of the memory.
+_MAX_READS: Final = 2_000_000
+_MAX_READ_BYTES: Final = 8 << 20
+
+STRUCTS: Final = {code: struct.Struct(f"<{code}") for code in "bBhHiIqQfd?"}
+
+
+class Damaged(ValueError):
+    """The bytes are not what they claim to be; the text says in a few words what does not fit."""
+
+
+class FileBytes:
+    """An open file; the part that was read last is kept."""
+
+    def __init__(self, descriptor: int) -> None:
+        """The descriptor stays the caller's to close."""
+        self._descriptor = descriptor
+        self._blocks: dict[int, bytes] = {}
+        self._reads_left = _MAX_READS
+        self._bytes_left = _MAX_READ_BYTES
+        self.size = os.fstat(descriptor).st_size
+
+    def read(self, position: int, length: int) -> bytes:
+        """Return `length` bytes; raises Damaged where they do not lie in the file."""
+        if length < 0 or position < 0 or position + length > self.size:
+            raise Damaged(f"{length} bytes at {position} are beyond its end at {self.size}")
+        self._reads_left -= 1
+        self._bytes_left -= length
+        if self._reads_left < 0 or self._bytes_left < 0:
+            raise Damaged("its parts refer to each other over and over")
+        index, start = divmod(position, _BLOCK_BYTES)
+        if start + length <= _BLOCK_BYTES:
+            found = self._block(index)[start : start + length]
+        else:
+            found = os.pread(self._descriptor, length, position)
+        if len(found) != length:  # it has been cut short since it was opened
+            raise Damaged(f"it ends before {position + length}")
+        return found
+
+    def _block(self, index: int) -> bytes:
+        block = self._blocks.get(index)
+        if block is None:
+            if len(self._blocks) == _MAX_BLOCKS:
+                self._blocks.pop(next(iter(self._blocks)))
+            block = self._blocks[index] = os.pread(self._descriptor, _BLOCK_BYTES, index * _BLOCK_BYTES)
+        return block
+
+
+class Region:
+    """A part of a file with positions of its own, counted from its start."""
+
+    __slots__ = ("_file", "_start", "size")
+
+    def __init__(self, file: FileBytes, start: int = 0, size: int | None = None) -> None:
+        """`size` None: up to the file's end."""
+        self._file = file
+        self._start = start
+        self.size = file.size - start if size is None else size
+
+    def read(self, position: int, length: int) -> bytes:
+        """Return `length` bytes; raises Damaged where they do not lie in this part."""
+        if position < 0 or length < 0 or position + length > self.size:
+            raise Damaged(f"{length} bytes at {position} are beyond the end of a part of {self.size}")
+        return self._file.read(self._start + position, length)
+
+    def number(self, code: str, position: int) -> int:
+        """Return the whole number at `position`; `code` is that of `struct`, always little-endian."""
+        layout = STRUCTS[code]
+        (value,) = layout.unpack(self.read(position, layout.size))
+        return int(value)
+
+    def real(self, code: str, position: int) -> float:
+        """Return the number at `position`, which may have a fraction: f or d."""
+        layout = STRUCTS[code]
+        (value,) = layout.unpack(self.read(position, layout.size))
+        return float(value)
+
+    def part(self, position: int, length: int) -> Region:
+        """Return a region within this one; raises Damaged where it is not within."""
+        if position < 0 or length < 0 or position + length > self.size:
+            raise Damaged(f"a part of {length} bytes at {position} is beyond the end of {self.size}")
+        return Region(self._file, self._start + position, length)
