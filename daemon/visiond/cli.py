@@ -111,6 +111,21 @@ def models_inspect(arguments: argparse.Namespace) -> int:
     return inspect(arguments.file, arguments.log, arguments.json, sys.stdout)
 
 
+def models_list(arguments: argparse.Namespace) -> int:
+    """Say which public models can be fetched."""
+    from visiond.modelkit.fetch.verbs import list_models
+
+    return list_models(arguments.catalogue, arguments.json, sys.stdout)
+
+
+def models_fetch(arguments: argparse.Namespace) -> int:
+    """Fetch one of them as a package."""
+    from visiond.modelkit.fetch.verbs import fetch
+
+    origin, folder = arguments.origin, arguments.to
+    return fetch(arguments.name, origin, folder, arguments.replace, arguments.catalogue, sys.stdout, sys.stderr)
+
+
 def reload(arguments: argparse.Namespace) -> int:
     """Ask the daemon to read its configuration again."""
     from visiond.control import reload as ask
@@ -181,6 +196,25 @@ def _add_models_verbs(verbs: argparse._SubParsersAction[_Parser]) -> None:
         "--log", type=Path, metavar="FILE", help="edgetpu_compiler's log; default: the one beside it"
     )
     inspector.add_argument("--json", action="store_true", help="for programs: one JSON object, see docs/models.md")
+    _add_fetch_verbs(verbs)
+
+
+def _add_fetch_verbs(verbs: argparse._SubParsersAction[_Parser]) -> None:
+    """`visiond models list` and `fetch`."""
+    lister = verbs.add_parser("list", help="public models to fetch", description="Public models to fetch.")
+    lister.set_defaults(verb=models_list)
+    lister.add_argument("--json", action="store_true", help="for programs: a JSON list, with addresses and checksums")
+    help_text = "fetch a public model as a package: files for CPU and Edge TPU, labels, recipe, all verified"
+    fetcher = verbs.add_parser("fetch", help=help_text, description=help_text)
+    fetcher.set_defaults(verb=models_fetch)
+    fetcher.add_argument("name", metavar="NAME", help="one of `visiond models list`")
+    fetcher.add_argument("--to", type=Path, default=Path(), metavar="DIR", help="put DIR/NAME there; default: here")
+    fetcher.add_argument(
+        "--from", dest="origin", metavar="DIR|URL", help="take the files from a folder, a USB stick say, or a mirror"
+    )
+    fetcher.add_argument("--replace", action="store_true", help="replace a package of that name, model.yaml too")
+    for each in (lister, fetcher):
+        each.add_argument("--catalogue", type=Path, metavar="FILE", help="a catalogue of your own")
 
 
 def _config_path(arguments: argparse.Namespace) -> Path:
