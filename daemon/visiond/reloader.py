@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable
@@ -60,6 +61,7 @@ class Reloader:
                 log.exception("reload refused, the old configuration goes on", extra={"event": "reload_refused"})
                 self._on_end("refused", repr(error))
                 return Report(refused=(f"the configuration could not be read: {error!r}; see the log",))
+            await self._wait_for_room(config, packages)
             return self._take_over(config, packages)
 
     def reload_for_signal(self) -> None:
@@ -81,6 +83,11 @@ class Reloader:
         self._staff.start("trial", lambda: self._try_out(before, watched, since_ns))
         return report
 
+    async def _wait_for_room(self, config: Config, packages: dict[str, Package]) -> None:
+        """Wait for engines of the reloads before, which end within seconds, where many reloads came in a row."""
+        while not self._stages.has_room(config, packages):
+            await asyncio.sleep(CHECK_S)
+
     async def _reload_and_rest(self) -> None:
         await self.reload()
         await asyncio.Event().wait()  # a task of the staff does not end by itself
@@ -94,8 +101,10 @@ class Reloader:
                 why = f"no result of camera {', '.join(sorted(dark))} within {trial_s:.0f} s"
                 text = "reload undone: %s; the last configuration that gave results is back"
                 log.error(text, why, extra={"event": "reload_reverted"})
+                await self._wait_for_room(*before)
                 self._stages.apply(*before)
                 self._on_end("undone", why)
                 break
             await asyncio.sleep(CHECK_S)
+        gc.collect()  # what the last configuration was made of, before the heap grows around it
         await asyncio.Event().wait()  # a task of the staff does not end by itself

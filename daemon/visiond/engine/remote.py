@@ -194,8 +194,8 @@ class RemoteEngine:
     @property
     def invoke_deadline_s(self) -> float:
         """How long the worker may be silent when it has frames to work on."""
-        slowest_ms = max((latency.slowest_ms for latency in self._latency.values()), default=0.0)
-        return min(max(10 * slowest_ms / 1e3, LEAST_INVOKE_DEADLINE_S[self.kind]), MOST_INVOKE_DEADLINE_S)
+        deadline_ms = max((latency.deadline_ms for latency in self._latency.values()), default=0.0)
+        return min(max(deadline_ms / 1e3, LEAST_INVOKE_DEADLINE_S[self.kind]), MOST_INVOKE_DEADLINE_S)
 
     def _first(self) -> Message:
         self.started_s = time.monotonic()
