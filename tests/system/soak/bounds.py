@@ -19,5 +19,7 @@ ORPHANS_S: Final = 1.0 * SLACK  # until every process of a dead parent has gone
 
 PENDING: Final = 6  # frames of one camera that may be on their way at a moment
 BEHIND: Final = 3  # results between a status and the detections around it
-WARM: Final = 0.25  # part of the first part after which everything that is made once has been made
-GROWN_MB: Final = 2.0  # RSS of the parent from then on
+WARM_S: Final = 240.0  # until everything that is made once, or grows to its size, has done so
+GROWN_MB: Final = 2.0  # RSS of the parent from then on; a shorter soak has only the ceiling
+MOST_RSS_MB: Final = 48.0  # of the parent, at any time
+MORE_THREADS: Final = 2  # asyncio's own, which read configurations
