@@ -92,9 +92,7 @@ class Stages:
             self.fleet.models[self.lanes[name].settings.model].forget_ring(name)
             self.lanes[name].new_epoch()
         self.config = config
-        fresh = dict(packages)
-        self.packages.clear()
-        self.packages.update(fresh)
+        self.packages = packages
         added = [name for name in config.cameras if name not in self.cameras]
         for name, settings in config.cameras.items():
             if name in added:
