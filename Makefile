@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP_FLAGS = --quiet --disable-pip-version-check
 
-.PHONY: help run test test-fast test-tflite lint simulator bench model schema clean
+.PHONY: help run test test-fast test-tflite system-test system-test-arm64 soak lint simulator bench model schema clean
 
 help:  ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -20,6 +20,15 @@ test-fast: $(VENV)/test.stamp  ## the tests that take no seconds
 
 test-tflite: $(VENV)-tflite/test.stamp  ## the runtimes' tests beside tflite-runtime, in an environment of its own (Python 3.11)
 	$(VENV)-tflite/bin/python -m pytest tests/engine/test_interpreter.py tests/engine/test_runtimes_*.py $(ARGS)
+
+system-test:  ## a booted Debian with a camera, and containers with systemd: tests/system/README.md; as root, 15 minutes
+	tests/system/run $(ARGS)
+
+system-test-arm64:  ## what install.sh installs on arm64 resolves, installs and computes; as root, 10 minutes
+	tests/system/arm64/run
+
+soak:  ## the service in a container, with a fault of another kind every 10 s; SECONDS=n, 1200 unless given; as root
+	LENGTH_S=$(or $(SECONDS),1200) tests/system/soak/run
 
 lint: $(VENV)/test.stamp  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -35,6 +35,8 @@ project=$(cd "$(dirname "$(readlink --canonicalize "$0")")" && pwd)
 . "$project/tools/install/system.sh"
 # shellcheck source=tools/install/wheels.sh
 . "$project/tools/install/wheels.sh"
+# shellcheck source=tools/install/packages.sh
+. "$project/tools/install/packages.sh"
 # shellcheck source=tools/install/releases.sh
 . "$project/tools/install/releases.sh"
 # shellcheck source=tools/install/files.sh
@@ -112,6 +114,7 @@ install_or_upgrade() {
     build_release "$name"
     if [ "$(current)" != "$name" ]; then
         if ! try_release "$name"; then
+            forget_packages
             remove_other_releases
             refuse 1 "$name does not do on this device: see above; ${before:-no version} goes on as before"
         fi
@@ -164,5 +167,4 @@ tell_findings() { # what is on this device, and what is missing with the command
     "$python" -I -B "$project/tools/install/findings.py" --root "${root:-/}" --config "$config"
 }
 
-main "$@"
-exit # what follows here in a newer install.sh, copied over this one while it runs, is not read
+{ main "$@"; exit; } # read at once: of a newer install.sh, copied over this one while it runs, nothing is read

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 START_S = 30.0
-PATIENCE_S = 30.0
+PATIENCE_S = float(os.environ.get("VISIOND_TEST_PATIENCE_S", "30"))  # longer on an emulated processor
 
 
 class Client:
@@ -108,16 +109,21 @@ class Daemon:
 
     def workers(self) -> dict[str, int]:
         """Process ids of its children, by name, such as "camera front"."""
-        found = {}
-        for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if len(words) > 3:
-                found[words[3].decode()] = int(pid)
-        return found
+        return workers_of(self.process.pid)
 
     def stop(self, patience_s: float = 10.0) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(patience_s)
+
+
+def workers_of(daemon_pid: int) -> dict[str, int]:
+    """Process ids of a daemon's children, by name."""
+    found = {}
+    for pid in Path(f"/proc/{daemon_pid}/task/{daemon_pid}/children").read_text().split():
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if len(words) > 3:
+            found[words[3].decode()] = int(pid)
+    return found
 
 
 def shapes_model(root: Path, **settings: Any) -> dict[str, Any]:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
+
+log = logging.getLogger(__name__)
 
 Seen = TypeVar("Seen")
 
 
 class Lookout(Generic[Seen]):
-    """Calls `on_look` on the event loop with what `look` has returned. A look that blocks holds up only itself."""
+    """Calls `on_look` on the event loop with what `look` has returned. A look that blocks holds up only itself.
+
+    One that raises OSError, as without descriptors, has seen nothing: what was seen before holds on.
+    """
 
     def __init__(self, name: str, period_s: float, look: Callable[[], Seen], on_look: Callable[[Seen], None]) -> None:
         """`look` runs in the thread: it must not touch what the loop changes, but for reading a reference."""
@@ -31,8 +37,17 @@ class Lookout(Generic[Seen]):
         self._stop.set()
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        failed = False
         while not self._stop.is_set():
-            seen = self._look()
+            try:
+                seen = self._look()
+            except OSError as error:
+                if not failed:  # told once, until a look succeeds
+                    log.warning("cannot look at the %s: %s", self._name, error.strerror)
+                failed = True
+                self._stop.wait(self._period_s)
+                continue
+            failed = False
             try:
                 loop.call_soon_threadsafe(self._told, seen)
             except RuntimeError:  # the loop was closed meanwhile

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from visiond.stages import Stages
 log = logging.getLogger(__name__)
 
 CHECK_S: Final = 0.25
+ROOM_S: Final = 20.0  # an engine that is told to end has ended, or was killed, long before
 
 Read = Callable[[], tuple[Config, dict[str, Package]]]
 
@@ -60,6 +62,11 @@ class Reloader:
                 log.exception("reload refused, the old configuration goes on", extra={"event": "reload_refused"})
                 self._on_end("refused", repr(error))
                 return Report(refused=(f"the configuration could not be read: {error!r}; see the log",))
+            if not await self._finds_room(config, packages):
+                why = "engines of earlier reloads do not end, or there are too many sticks; restart the service"
+                log.error("reload refused, the old configuration goes on: %s", why, extra={"event": "reload_refused"})
+                self._on_end("refused", why)
+                return Report(refused=(why,))
             return self._take_over(config, packages)
 
     def reload_for_signal(self) -> None:
@@ -71,7 +78,7 @@ class Reloader:
         stages = self._stages
         report = compare(stages.config, config, stages.packages, packages)
         config = config.model_copy(update={"socket": stages.config.socket})
-        before, seeing = (stages.config, dict(stages.packages)), self._seeing()
+        before, seeing = (stages.config, stages.packages), self._seeing()
         stages.apply(config, packages)
         for text in (*report.applied, *report.restarted, *report.refused):
             log.info("reload: %s", text, extra={"event": "reload_applied"})
@@ -80,6 +87,13 @@ class Reloader:
         since_ns, watched = time.monotonic_ns(), seeing & config.cameras.keys()
         self._staff.start("trial", lambda: self._try_out(before, watched, since_ns))
         return report
+
+    async def _finds_room(self, config: Config, packages: dict[str, Package]) -> bool:
+        """Wait for engines of the reloads before, which end within seconds; False where they do not."""
+        give_up_s = time.monotonic() + ROOM_S
+        while not (room := self._stages.has_room(config, packages)) and time.monotonic() < give_up_s:
+            await asyncio.sleep(CHECK_S)
+        return room
 
     async def _reload_and_rest(self) -> None:
         await self.reload()
@@ -94,8 +108,11 @@ class Reloader:
                 why = f"no result of camera {', '.join(sorted(dark))} within {trial_s:.0f} s"
                 text = "reload undone: %s; the last configuration that gave results is back"
                 log.error(text, why, extra={"event": "reload_reverted"})
+                if not await self._finds_room(*before):
+                    raise RuntimeError("engines of earlier reloads do not end: the last configuration cannot come back")
                 self._stages.apply(*before)
                 self._on_end("undone", why)
                 break
             await asyncio.sleep(CHECK_S)
+        gc.collect()  # what the last configuration was made of, before the heap grows around it
         await asyncio.Event().wait()  # a task of the staff does not end by itself

@@ -75,6 +75,10 @@ class Stages:
 
     # a configuration, and another one
 
+    def has_room(self, config: Config, packages: dict[str, Package]) -> bool:
+        """Whether `apply` may be called: so many engines of earlier configurations may be about to end, and no more."""
+        return self.fleet.has_room(plan_models(config, packages))
+
     def apply(self, config: Config, packages: dict[str, Package]) -> None:
         """Bring cameras and engines to this configuration. What it leaves as it was is not disturbed."""
         for name in [name for name in self.cameras if name not in config.cameras]:
@@ -88,9 +92,7 @@ class Stages:
             self.fleet.models[self.lanes[name].settings.model].forget_ring(name)
             self.lanes[name].new_epoch()
         self.config = config
-        fresh = dict(packages)
-        self.packages.clear()
-        self.packages.update(fresh)
+        self.packages = packages
         added = [name for name in config.cameras if name not in self.cameras]
         for name, settings in config.cameras.items():
             if name in added:

@@ -17,7 +17,7 @@ from typing import Final
 
 from visiond.channel import Channel, ChannelClosed
 from visiond.messages import Fault, Message, from_json, to_json
-from visiond.worker_output import LineReader
+from visiond.worker_output import LineLimit, LineReader
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +82,7 @@ class Worker:
         self._fault: Fault | None = None
         self._kill_reason: str | None = None
         self._last_words: deque[str] = deque(maxlen=LAST_WORDS)
+        self._limit = LineLimit()
         self._deadline: asyncio.TimerHandle | None = None
         kind, _, part = name.partition(" ")
         self._fields = {kind: part}  # of the journal
@@ -262,7 +263,10 @@ class Worker:
         line = self._redact(line)
         if not line.startswith("INFO:"):  # a library's greeting explains no death
             self._last_words.append(line)
-        log.info("%s: %s", self.name, line, extra=self._fields)
+        if left_out := self._limit.left_out():
+            log.info("%s: %d more lines, which were left out", self.name, left_out, extra=self._fields)
+        if self._limit.admits():
+            log.info("%s: %s", self.name, line, extra=self._fields)
 
     async def _exited(self) -> None:
         """Wait for the child's end without blocking the loop; return as well when it cannot be killed."""

@@ -421,6 +421,43 @@ def test_fault_31_a_stick_that_answers_nonsense_is_dropped_for_the_cpu(
         assert status["cameras"]["front"]["dropped"]["invalid_output"] >= 30
 
 
+def test_fault_24_an_error_in_the_trial_of_one_model_keeps_it_from_the_stick_for_no_longer_than_the_next_try(
+    start_daemon: StartDaemon, tpu_config: TpuConfig, simulator: Simulator, tmp_path: Path, assets: Path
+) -> None:
+    config = tpu_config(cameras=2)
+    config["models"]["more"] = {
+        **config["models"]["cats"],
+        "package": str(twins.classifier(tmp_path / "other", assets)),
+    }
+    config["cameras"]["left"]["model"] = "more"
+    simulator.stick(0).fail("error", times=1)
+    with start_daemon(config).client() as client:
+        client.status(lambda s: s["edgetpus"][0]["state"] == "failed")
+        status = client.status(lambda s: s["state"] == "ok")
+        assert [engine["engine"] for engine in status["engines"].values()] == ["edgetpu", "edgetpu"]
+
+
+def test_fault_31_nonsense_of_one_model_is_not_hidden_by_another_one_on_the_same_stick(
+    start_daemon: StartDaemon, tpu_config: TpuConfig, simulator: Simulator, tmp_path: Path, assets: Path
+) -> None:
+    other = twins.classifier(tmp_path / "other", assets, golden=False)
+    manifest = json.loads((other / "model.yaml").read_text())
+    manifest["files"]["edgetpu"] = manifest["files"]["cpu"]  # as the detector's: the stick claims ordinary operators
+    (other / "model.yaml").write_text(json.dumps(manifest))
+    config = tpu_config(cameras=2, package=str(twins.detector(tmp_path / "coco", assets)))
+    config["models"]["more"] = {**config["models"]["cats"], "package": str(other)}
+    config["cameras"]["left"]["model"] = "more"
+    stick = simulator.stick(0)
+    stick.claim("all")
+    twins.answer_boxes(stick, [(0.75, 16, (0.25, 0.125, 0.75, 0.5))])
+    with start_daemon(config).client() as client:
+        client.status(lambda s: s["state"] == "ok")
+        stick.output_nan()
+        client.until(lambda message: on("cpu")(message) and message["camera"] == "front")
+        status = client.status(lambda s: s["state"] == "degraded")
+        assert "30 outputs in a row make no sense" in status["reason"]
+
+
 @pytest.mark.parametrize(
     ("policy", "missing", "words"),
     [

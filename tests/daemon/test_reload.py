@@ -57,6 +57,27 @@ def test_what_only_the_parent_reads_is_applied_and_nobody_notices(start_daemon: 
         assert "engine_lost" not in status["cameras"]["front"]["dropped"]
 
 
+def test_reloads_one_after_the_other_end_with_the_last_one_and_no_client_is_lost(
+    start_daemon: StartDaemon, root: Path
+) -> None:
+    """Faster than the engines of the ones before can end."""
+    config = two_cameras(root)
+    daemon = start_daemon(config)
+    with daemon.client() as client:
+        client.until(of("left"))
+        for threads in (2, 1) * 6:
+            config["models"]["shapes"]["threads"] = threads
+            daemon.config.write_text(json.dumps(config))
+            daemon.process.send_signal(signal.SIGHUP)
+            client.detections(4)  # 0.1 s
+        config["models"]["shapes"]["threads"] = 3
+        code, _ = reload(daemon, config)
+        assert code == 0
+        client.status(lambda s: s["engines"]["shapes"]["threads"] == 3 and s["state"] == "ok")
+        assert client.until(of("left"))["engine"] == "cpu"
+    assert daemon.process.poll() is None
+
+
 def test_a_camera_that_changes_costs_the_other_no_result(start_daemon: StartDaemon, root: Path) -> None:
     config = two_cameras(root)
     daemon = start_daemon(config)

@@ -1,6 +1,7 @@
 import grp
 import os
 import pwd
+import resource
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,20 @@ def test_a_stick_is_found_with_all_that_sysfs_tells(usb: FakeUsb) -> None:
 
 def test_a_machine_without_usb_has_no_sticks(tmp_path: Path) -> None:
     assert find_sticks(tmp_path, tmp_path, tmp_path) == ()
+
+
+def test_fault_39_without_descriptors_no_stick_has_gone(usb: FakeUsb) -> None:
+    usb.plug("2-1")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            look(usb)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(look(usb)) == 1
 
 
 def test_vendor_and_product_must_both_be_the_sticks(usb: FakeUsb) -> None:

@@ -27,6 +27,7 @@ from edgetpu_sim.stick import Stick
 from edgetpu_sim.usb_tree import UsbTree
 
 HERE: Final = Path(__file__).resolve().parent
+LIBRARY: Final = "libedgetpu_sim.so"
 BUILD: Final = HERE.parent.parent / "build" / "edgetpu_sim"
 DEFAULT_INVOKE_MS: Final = 7.0  # what the project's figures are measured with
 
@@ -34,8 +35,10 @@ DEFAULT_INVOKE_MS: Final = 7.0  # what the project's figures are measured with
 def build_library(out: Path = BUILD) -> Path:
     """Compile the library where it is missing or older than its source; two processes may do so at once.
 
-    Raises RuntimeError with the compiler's words.
+    Needs make only to compile. Raises RuntimeError with the compiler's words.
     """
+    if _is_current(out / LIBRARY):
+        return out / LIBRARY
     out.mkdir(parents=True, exist_ok=True)
     with (out / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -45,7 +48,13 @@ def build_library(out: Path = BUILD) -> Path:
             raise RuntimeError("make is not installed; on Debian: apt install build-essential") from error
         except subprocess.CalledProcessError as error:
             raise RuntimeError(f"the simulated Edge TPU does not compile: {error.stderr}") from error
-    return out / "libedgetpu_sim.so"
+    return out / LIBRARY
+
+
+def _is_current(library: Path) -> bool:
+    """As make sees it."""
+    sources = [*HERE.glob("*.[ch]"), HERE / "exports.map", HERE / "Makefile"]
+    return library.exists() and all(source.stat().st_mtime <= library.stat().st_mtime for source in sources)
 
 
 class Simulator:

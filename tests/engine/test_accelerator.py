@@ -425,3 +425,18 @@ def test_closing_ends_a_reset_that_is_under_way(monkeypatch: pytest.MonkeyPatch,
     assert bench.state == "resetting"
     bench.look(READY)
     assert bench.state == "failed"
+
+
+def test_the_process_that_had_the_stick_before_is_waited_for_and_then_forgotten(
+    bench: Bench,
+) -> None:
+    """Each reload makes a successor: a chain of them would be a leak of the daemon."""
+    before = FakeEngine()
+    before.worker.pid = 76
+    bench.accelerator.predecessor = cast(RemoteEngine, before)
+    bench.look(READY)
+    assert (bench.state, bench.engine.why_held) == ("opening", "waits for the process that had usb:0 before")
+    before.worker.pid = None
+    bench.look(READY)
+    assert bench.engine.why_held is None
+    assert bench.accelerator.predecessor is None

@@ -53,6 +53,20 @@ def test_engines_that_may_read_one_ring_have_numbers_of_their_own(tmp_path: Path
     asyncio.run(scenario())
 
 
+def test_reloads_in_a_row_find_no_number_until_the_engines_before_have_ended(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bench = Bench(tmp_path)
+        changes = [(plan("cats", "usb:0,usb:1", threads), plan("dogs", "usb:1", threads)) for threads in range(1, 20)]
+        for plans in changes:
+            if not bench.fleet.has_room(plans):
+                bench.fleet.check(lambda _: 0)  # here they have ended at once
+                assert bench.fleet.has_room(plans)
+            bench.apply(*plans)
+            assert not any(engine in bench.gone for engine in bench.fleet.engines)
+
+    asyncio.run(scenario())
+
+
 def test_what_has_not_changed_stays_and_what_has_gone_leaves(tmp_path: Path) -> None:
     async def scenario() -> None:
         bench = Bench(tmp_path)

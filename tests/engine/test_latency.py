@@ -34,6 +34,13 @@ def test_only_the_last_invokes_count() -> None:
     assert made.spread == Spread(7.0, 7.0)
 
 
+def test_the_deadline_is_that_of_the_usual_invokes_and_one_slow_one_hardly_moves_it() -> None:
+    assert latency().deadline_ms == pytest.approx(70.0)
+    assert latency(*[7.0] * 300).deadline_ms == pytest.approx(70.0)
+    assert latency(*[7.0] * 150, 300.0, *[7.0] * 149).deadline_ms == pytest.approx(600.0)
+    assert latency(*[7.0] * 100, *[30.0] * 200).deadline_ms == pytest.approx(300.0), "slow for long: it may be so"
+
+
 def test_swaps_are_kept_apart() -> None:
     made = latency(7.0, 7.2, 6.8)
     for invoke_ms in (17.0, 17.5, 30.0):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BOOKWORM = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\n'
-PARTS = ("words", "system", "wheels", "releases", "files", "service", "removal")
+PARTS = ("words", "system", "wheels", "packages", "releases", "files", "service", "removal")
 
 
 @dataclass(frozen=True)

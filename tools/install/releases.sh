@@ -4,9 +4,7 @@
 base=$root/opt/visiond
 current_link=$base/venv
 previous_link=$base/previous
-extra_packages=$root/etc/visiond/requirements.txt # what this device needs beside: kept, and installed into each release
 building= # the release that is not whole yet
-offline=  # the folder of wheels
 
 current() { release_behind "$current_link"; }
 previous() { release_behind "$previous_link"; }
@@ -33,18 +31,8 @@ new_release_name() { # the same for the same content: that is how a second run f
 }
 contents=(config daemon docs install.sh models systemd tools LICENSE README.md pyproject.toml setup.cfg)
 
-environment_options() { # of python -m venv; picamera2 exists as apt's package alone
-    if has_package python3-picamera2; then echo --system-site-packages; fi
-}
-
-constraints() { # options of pip
-    if has_package python3-picamera2 && [ "$(os_release VERSION_ID)" = 12 ]; then
-        echo --constraint "$project/config/constraints/bookworm-csi.txt"
-    fi
-}
-
 build_release() { # NAME: afterwards it is whole. The one that runs is not touched
-    local release=$base/releases/$1 systemd_python
+    local release=$base/releases/$1 fresh='' systemd_python
     if is_whole "$1"; then
         as_it_is "program: $release"
         return
@@ -52,7 +40,14 @@ build_release() { # NAME: afterwards it is whole. The one that runs is not touch
     building=$release
     # shellcheck disable=SC2046 # no option, or one
     step "program: an environment for Python $(python_version) in $release" make_environment "$release" $(environment_options)
-    step "packages, $([ -n "$offline" ] && echo "from $offline" || echo "from the network")" install_packages "$release"
+    if has_same_packages; then
+        step "packages, as $(current) has them" share_packages "$release"
+        fresh=visiond
+    else
+        step "packages, $([ -n "$offline" ] && echo "from $offline" || echo "from the network")" install_packages "$release"
+    fi
+    step "visiond itself" install_program "$release"
+    step "bytecode" compile_bytecode "$release" "$fresh"
     systemd_python=$(system_packages)
     if [ -n "$systemd_python" ] && [ -z "$(environment_options)" ]; then
         step "apt's python3-systemd, for fields in the journal" lend "$systemd_python" "$release"
@@ -60,33 +55,6 @@ build_release() { # NAME: afterwards it is whole. The one that runs is not touch
     step "its system files, below $release/system" lay_out "$release"
     step "the release is whole" finish "$release"
     building=
-}
-
-make_environment() { # RELEASE OPTION…
-    rm -rf "$1" # what an interrupted run has left
-    mkdir -p "$base/releases" "$base/tmp"
-    "$python" -m venv "${@:2}" "$1"
-}
-
-install_packages() { # RELEASE; the checkout is only read
-    local source=$base/tmp/source options=()
-    rm -rf "$source"
-    mkdir -p "$source"
-    (cd "$project" && cp -r --no-preserve=ownership "${contents[@]}" "$source")
-    find "$source" \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
-    [ -z "$offline" ] || options+=(--no-index --find-links "$offline")
-    [ ! -e "$extra_packages" ] || options+=(--requirement "$extra_packages")
-    # shellcheck disable=SC2046 # no option, or two words
-    # TMPDIR: in Debian 13 /tmp is memory, and a small board has not enough for what pip unpacks there
-    if ! TMPDIR=$base/tmp nice "$1/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir --root-user-action ignore \
-        $(constraints) "${options[@]}" "${source}[tools]"; then
-        [ -z "$offline" ] || refuse 69 "$offline does not have all packages for Python $(python_version) on $(uname -m): make it again with ./install.sh --download DIR --arch $(uname -m) --python $(python_version)"
-        refuse 69 "pip could not install the packages: is there a network, and room on the disk (df -h /opt)? Without a network: --offline"
-    fi
-}
-
-lend() { # PACKAGE RELEASE: one package of the system's, and no other
-    ln -sfn "$1" "$2/lib/python$(python_version)/site-packages/$(basename "$1")"
 }
 
 finish() { # RELEASE

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The service: tried before it is changed, restarted, looked at, and put back when it does not do.
-health_s=30
+health_s=${VISIOND_INSTALL_HEALTH_S:-30} # longer on an emulated processor
 unconfirmed= # while a new release is on trial: the name of the one to go back to, or - for none
 before_that= # the previous release before this run
 was_seeing=no
@@ -75,6 +75,7 @@ go_back() { # REASON
         rm -f "$previous_link"
     fi
     put_files "$old" "$failed"
+    forget_packages
     restart_service
     if why_unhealthy >/dev/null; then
         echo "install.sh: rolled back to $old, which runs" >&2
@@ -140,7 +141,7 @@ why_unhealthy() { # exit 0 as soon as the service does its work; else, after a w
 
 state_line() { # what `visiond status` says first, or its error
     local said
-    said=$(timeout 5 "$current_link/bin/visiond" status --socket "$(socket_path)" 2>&1 || true)
+    said=$(timeout 15 "$current_link/bin/visiond" status --socket "$(socket_path)" 2>&1 || true)
     grep --max-count 1 '^visiond is' <<<"$said" || tail -n 1 <<<"$said"
 }
 

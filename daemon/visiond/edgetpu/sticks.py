@@ -5,6 +5,7 @@ Nothing is opened and nothing on the bus is touched: it may be asked at any time
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from visiond.edgetpu.permission import BOOTLOADER_ID, READY_ID, permission_probl
 __all__ = ["DeviceName", "Stick", "find_sticks", "matches", "parse_device", "select"]
 
 SUPERSPEED_MBPS: Final = 5000.0
+_OWN_FAULTS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _STATES: Final = {BOOTLOADER_ID: "bootloader", READY_ID: "ready"}
 
 
@@ -53,6 +55,7 @@ def find_sticks(
 
     A stick that vanishes or re-enumerates while it is looked at is left out: the next look finds it. While the kernel
     resets or configures a stick, reading its strings waits for that (drivers/usb/core/sysfs.c): not for an event loop.
+    Raises OSError where this process cannot look at all, for want of descriptors or memory: no stick has gone by that.
     """
     ports = sorted(filter(is_port, _names(_devices(sysfs))), key=port_order)
     found = [stick for port in ports if (stick := _stick(port, sysfs, dev, proc, ours)) is not None]
@@ -98,7 +101,8 @@ def _stick(port: str, sysfs: Path, dev: Path, proc: Path, ours: Container[int]) 
 def _attribute(folder: Path, name: str) -> str | None:
     try:
         return (folder / name).read_text(errors="replace").strip() or None
-    except OSError:  # the device has gone, or has no such thing: a stick in the bootloader has no serial
+    except OSError as error:  # the device has gone, or has no such thing: a stick in the bootloader has no serial
+        _raise_own_fault(error)
         return None
 
 
@@ -144,13 +148,19 @@ def _drivers(port: str, sysfs: Path) -> Sequence[str]:
             if name.startswith(f"{port}:"):
                 try:
                     found.append((folder / name / "driver").readlink().name)
-                except OSError:  # no driver is bound, or the interface has gone
-                    continue
+                except OSError as error:  # no driver is bound, or the interface has gone
+                    _raise_own_fault(error)
     return found
 
 
 def _names(folder: Path) -> list[str]:
     try:
         return [entry.name for entry in folder.iterdir()]
-    except OSError:  # no USB here, or the device has gone
+    except OSError as error:  # no USB here, or the device has gone
+        _raise_own_fault(error)
         return []
+
+
+def _raise_own_fault(error: OSError) -> None:
+    if error.errno in _OWN_FAULTS:
+        raise error

@@ -229,8 +229,10 @@ class Accelerator:
     def _obstacle(self) -> tuple[str, str] | None:
         """What keeps a worker from being started: a state, and the reason with its remedy."""
         stick, worker = self.stick, self._engine.worker
-        if self.predecessor is not None and self.predecessor.worker.pid is not None:
-            return "opening", f"waits for the process that had {self.device} before"
+        if self.predecessor is not None:
+            if self.predecessor.worker.pid is not None:
+                return "opening", f"waits for the process that had {self.device} before"
+            self.predecessor = None  # and with it its own predecessors, which would be kept for ever
         if self._resetting is not None:
             return "resetting", f"the stick {self.device} is being reset"
         if worker.left_behind:

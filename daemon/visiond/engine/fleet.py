@@ -82,6 +82,17 @@ class Fleet:
         self._settling = False
         self.settle()
 
+    def has_room(self, plans: Sequence[ModelPlan]) -> bool:
+        """Whether every engine that these plans may need finds a number: those that leave keep theirs to the end."""
+        readers = {plan.name: {engine.reader for engine in self._readers_of(plan.name)} for plan in plans}
+        on_the_cpu = (sum(number < FIRST_STICK_READER for number in taken) for taken in readers.values())
+        if FIRST_STICK_READER in on_the_cpu:
+            return False
+        on_sticks = set().union(*readers.values(), (self._engine_of(each).reader for each in self.accelerators))
+        taken_on_sticks = sum(number >= FIRST_STICK_READER for number in on_sticks)
+        devices = {device for plan in plans if plan.edgetpu for device in plan.devices}
+        return taken_on_sticks + len(devices) <= MAX_READERS - FIRST_STICK_READER
+
     @property
     def engines(self) -> tuple[RemoteEngine, ...]:
         """All of them, each once."""
@@ -119,7 +130,8 @@ class Fleet:
 
     def check(self, pending: Callable[[RemoteEngine], int]) -> None:
         """Look after every engine: one that hangs, one that has grown, one that computes wrong. Four times a second."""
-        for engine in (*self.engines, *(each for model in self.models.values() for each in model.outgoing)):
+        outgoing = (each for model in self.models.values() for each in model.outgoing)
+        for engine in (*self.engines, *outgoing, *self._leaving):
             engine.check(pending(engine))
         for engine in [each for each in self._leaving if each.worker.pid is None]:
             self._leaving.remove(engine)

@@ -10,6 +10,8 @@ from typing import Final
 _WINDOW: Final = 300  # invokes that are kept
 _BASELINE: Final = 100  # the first invokes, which say what is normal
 _RECENT: Final = 50
+_TIMES_USUAL: Final = 10.0  # the 99th percentile
+_TIMES_SLOWEST: Final = 2.0
 SLOWER: Final = 2.0  # times the baseline: an Edge TPU that is hot halves its clock, or less
 
 
@@ -64,6 +66,16 @@ class Latency:
     def slowest_ms(self) -> float:
         """The slowest of those that are kept, or what was measured at the start."""
         return max(self._every, default=self._expected_ms)
+
+    @property
+    def deadline_ms(self) -> float:
+        """What an invoke may take before it counts as one that hangs.
+
+        A single slow one, as of a machine that was busy for a moment, counts no more than twice.
+        """
+        spread = self.spread
+        usual_ms = self._expected_ms if spread is None else spread.p99
+        return max(_TIMES_USUAL * usual_ms, _TIMES_SLOWEST * self.slowest_ms)
 
     @property
     def times_slower(self) -> float:

@@ -20,7 +20,7 @@ class LoadedModel:
     """A model that is ready for frames. The running means in nanoseconds are the pipeline's to keep.
 
     `invoke_ns` is what an invoke takes when the model was the last one to run; `swap_ns` what another one before adds.
-    `failed` invokes and `invalid` outputs in a row are counted for each model: another one on the same stick may do well.
+    `failed` invokes and `invalid` outputs are counted in a row, for each model: another one on the stick may do well.
     """
 
     name: str

@@ -27,6 +27,8 @@ from visiond.supervisor import MAX_BACKOFF_S, Exit, Worker
 log = logging.getLogger(__name__)
 
 START_DEADLINE_S: Final = 30.0  # a TPU that re-enumerates takes seconds; apart from the deadline of an invoke
+# Of an engine on the CPU that was ended at its deadline: it does not hang at a stick, the board is slow or busy
+MOST_START_DEADLINE_S: Final = 240.0
 # Of an invoke: ten times the slowest, within these bounds. An Edge TPU takes milliseconds and may hang; a CPU only
 # seems to, when others keep it busy.
 LEAST_INVOKE_DEADLINE_S: Final = {"edgetpu": 0.5, "cpu": 2.0}
@@ -85,6 +87,7 @@ class RemoteEngine:
         self._on_change = on_change
         self._max_rss_mb = max_rss_mb
         self._silent_since_s: float | None = None
+        self._start_deadline_s = START_DEADLINE_S
         self.worker = Worker(
             f"engine {name}", "visiond.engine.worker", self._first, self._on_message, self._on_exit, str, max_backoff_s
         )
@@ -194,14 +197,15 @@ class RemoteEngine:
     @property
     def invoke_deadline_s(self) -> float:
         """How long the worker may be silent when it has frames to work on."""
-        slowest_ms = max((latency.slowest_ms for latency in self._latency.values()), default=0.0)
-        return min(max(10 * slowest_ms / 1e3, LEAST_INVOKE_DEADLINE_S[self.kind]), MOST_INVOKE_DEADLINE_S)
+        deadline_ms = max((latency.deadline_ms for latency in self._latency.values()), default=0.0)
+        return min(max(deadline_ms / 1e3, LEAST_INVOKE_DEADLINE_S[self.kind]), MOST_INVOKE_DEADLINE_S)
 
     def _first(self) -> Message:
         self.started_s = time.monotonic()
         self.stage = None
         self._set_state("starting", None)
-        self.worker.expect_within(START_DEADLINE_S, f"it did not start within {START_DEADLINE_S:.0f} s")
+        deadline_s = self._start_deadline_s
+        self.worker.expect_within(deadline_s, f"it did not start within {deadline_s:g} s")
         return self._order()
 
     def _on_message(self, message: Message, fds: list[int]) -> None:  # noqa: ARG002 - an engine sends no descriptors
@@ -244,6 +248,7 @@ class RemoteEngine:
         self.attached.clear()
         self.dropping.clear()
         was_ready = self.is_ready
+        self._start_deadline_s = self._next_start_deadline_s(was_ready)
         self.ready = {}
         self._latency = {}
         self._silent_since_s = None
@@ -254,6 +259,13 @@ class RemoteEngine:
         self._on_ended(self, ended, was_ready)
         self.stage = None  # the next one may not even start
         self._set_state("starting" if ended.planned else "failed", ended.reason)
+
+    def _next_start_deadline_s(self, was_ready: bool) -> float:
+        """Twice the last one where that has ended a start on the CPU: else a slow board would never come to its end."""
+        late_s = 0.0 if self.started_s is None else time.monotonic() - self.started_s - self._start_deadline_s
+        if self.kind != "cpu" or was_ready or late_s < 0:
+            return START_DEADLINE_S
+        return min(2 * self._start_deadline_s, MOST_START_DEADLINE_S)
 
     def _in_words(self, ended: Exit, was_ready: bool) -> str:
         """The reason, with what the worker was about to do where only that tells the cause."""

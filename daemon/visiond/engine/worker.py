@@ -146,7 +146,10 @@ def _load(
     )
     preprocessor = Preprocessor(package.input, interpreter.input)
     tell(channel, EngineStage(f"the first invoke of {load.name}"))
-    golden = prove(package, interpreter, preprocessor)
+    try:
+        golden = prove(package, interpreter, preprocessor)
+    except RuntimeError as error:
+        raise InvokesFail(f"an invoke of the golden examples has failed: {error}") from error
     invoke_ns = _measure_invoke(interpreter)
     _, height, width, _ = interpreter.input.shape
     settings = DecodeSettings(package.load_labels(), load.min_score, load.max_objects, (width, height))

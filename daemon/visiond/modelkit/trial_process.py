@@ -31,6 +31,9 @@ def main() -> None:
     except VisiondError as error:
         tell(failed=str(error))
         return
+    except RuntimeError as error:  # an invoke's; its text is the runtime's own
+        tell(failed=" ".join(str(error).split()))
+        return
     tell(golden=report.passed, failures=list(report.failures), runtime=interpreter.runtime)
 
 

@@ -32,6 +32,7 @@ class Acceptor:
         self._loop, self._listening, self._limits = loop, listening, limits
         self._welcome, self._refuse = welcome, refuse
         self._resting: asyncio.TimerHandle | None = None
+        self._told = False  # that there are no descriptors; once, until there are some again
         soft_limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._first_kept_fd = sys.maxsize if soft_limit == resource.RLIM_INFINITY else soft_limit - limits.kept_free_fds
         loop.add_reader(listening, self._accept)
@@ -53,6 +54,7 @@ class Acceptor:
                     raise
                 self._rest(error)
                 return
+            self._told = False
             if sock.fileno() >= self._first_kept_fd:  # the kernel hands out the lowest free number
                 self._refuse(sock)
             else:
@@ -60,7 +62,9 @@ class Acceptor:
 
     def _rest(self, error: OSError) -> None:
         """Stop for a moment: the listening socket stays readable, and the loop would spin."""
-        LOG.warning("no client can be accepted (%s); trying again", error.strerror)
+        if not self._told:
+            LOG.warning("no client can be accepted (%s); trying again", error.strerror)
+            self._told = True
         self._loop.remove_reader(self._listening)
         self._resting = self._loop.call_later(self._limits.accept_pause_s, self._go_on)
 
