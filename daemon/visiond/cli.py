@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from visiond import __version__
+from visiond import __version__, cli_models
 from visiond.errors import OutputClosed, UsageError, VisiondError
 
 _UNNAMED = Path()  # --bundle without a file's name
@@ -104,28 +104,6 @@ def doctor(arguments: argparse.Namespace) -> int:
     return examine(_config_path(arguments), arguments.socket, seconds, arguments.json, sys.stdout, sys.stderr)
 
 
-def models_inspect(arguments: argparse.Namespace) -> int:
-    """Say what is in a model's file."""
-    from visiond.modelkit.inspection_text import inspect
-
-    return inspect(arguments.file, arguments.log, arguments.json, sys.stdout)
-
-
-def models_list(arguments: argparse.Namespace) -> int:
-    """Say which public models can be fetched."""
-    from visiond.modelkit.fetch.verbs import list_models
-
-    return list_models(arguments.catalogue, arguments.json, sys.stdout)
-
-
-def models_fetch(arguments: argparse.Namespace) -> int:
-    """Fetch one of them as a package."""
-    from visiond.modelkit.fetch.verbs import fetch
-
-    origin, folder = arguments.origin, arguments.to
-    return fetch(arguments.name, origin, folder, arguments.replace, arguments.catalogue, sys.stdout, sys.stderr)
-
-
 def reload(arguments: argparse.Namespace) -> int:
     """Ask the daemon to read its configuration again."""
     from visiond.control import reload as ask
@@ -169,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     for each in (daemon, checker, examiner):
         each.add_argument("-c", "--config", type=Path, help="default: $VISIOND_CONFIG, else /etc/visiond/visiond.yaml")
     workshop = verbs.add_parser("models", help="look into models", description="Look into models.")
-    _add_models_verbs(workshop.add_subparsers(metavar="VERB", required=True))
+    cli_models.add_verbs(workshop.add_subparsers(metavar="VERB", required=True))
     verb("schema", schema, "print the JSON Schema of the configuration")
     reader = verb("status", status, "the daemon's state; exit 0 ok, 1 degraded or blind, 69 no daemon")
     follower = verb("watch", watch, "follow the detections, as a table or as JSON lines")
@@ -184,37 +162,6 @@ def _parser() -> argparse.ArgumentParser:
     follower.add_argument("--masks", action="store_true", help="with --json: segments come with their masks")
     follower.add_argument("--count", type=int, help="end after so many detections messages")
     return parser
-
-
-def _add_models_verbs(verbs: argparse._SubParsersAction[_Parser]) -> None:
-    """`visiond models VERB`."""
-    help_text = "inputs, outputs, operators, and what of it runs on an Edge TPU, read from the file itself"
-    inspector = verbs.add_parser("inspect", help=help_text, description=help_text)
-    inspector.set_defaults(verb=models_inspect)
-    inspector.add_argument("file", type=Path, metavar="FILE", help="a .tflite file, compiled for the Edge TPU or not")
-    inspector.add_argument(
-        "--log", type=Path, metavar="FILE", help="edgetpu_compiler's log; default: the one beside it"
-    )
-    inspector.add_argument("--json", action="store_true", help="for programs: one JSON object, see docs/models.md")
-    _add_fetch_verbs(verbs)
-
-
-def _add_fetch_verbs(verbs: argparse._SubParsersAction[_Parser]) -> None:
-    """`visiond models list` and `fetch`."""
-    lister = verbs.add_parser("list", help="public models to fetch", description="Public models to fetch.")
-    lister.set_defaults(verb=models_list)
-    lister.add_argument("--json", action="store_true", help="for programs: a JSON list, with addresses and checksums")
-    help_text = "fetch a public model as a package: files for CPU and Edge TPU, labels, recipe, all verified"
-    fetcher = verbs.add_parser("fetch", help=help_text, description=help_text)
-    fetcher.set_defaults(verb=models_fetch)
-    fetcher.add_argument("name", metavar="NAME", help="one of `visiond models list`")
-    fetcher.add_argument("--to", type=Path, default=Path(), metavar="DIR", help="put DIR/NAME there; default: here")
-    fetcher.add_argument(
-        "--from", dest="origin", metavar="DIR|URL", help="take the files from a folder, a USB stick say, or a mirror"
-    )
-    fetcher.add_argument("--replace", action="store_true", help="replace a package of that name, model.yaml too")
-    for each in (lister, fetcher):
-        each.add_argument("--catalogue", type=Path, metavar="FILE", help="a catalogue of your own")
 
 
 def _config_path(arguments: argparse.Namespace) -> Path:
