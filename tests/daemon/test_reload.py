@@ -39,6 +39,12 @@ def of(camera: str) -> Callable[[dict[str, Any]], bool]:
     return lambda message: message["type"] == "detections" and message["camera"] == camera
 
 
+def started_ns(pid: int) -> int:
+    """When the process began, by the clock of the messages; to 10 ms."""
+    after_the_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(after_the_name[19]) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+
 def test_what_only_the_parent_reads_is_applied_and_nobody_notices(start_daemon: StartDaemon, root: Path) -> None:
     config = two_cameras(root)
     daemon = start_daemon(config)
@@ -156,13 +162,13 @@ def test_fault_48_a_model_that_changes_is_warm_before_it_takes_over(start_daemon
         config["models"]["shapes"]["min_score"] = 0.9
         code, said = reload(daemon, config)
         assert (code, said) == (0, "restarted: model shapes: started anew for min_score\n")
-        gap_ns, last_ns = 0, before["published_ns"]
+        last_ns = before["published_ns"]
         while (message := client.until(of("front")))["epoch"] == before["epoch"]:
-            gap_ns, last_ns = max(gap_ns, message["published_ns"] - last_ns), message["published_ns"]
-        gap_ns = max(gap_ns, message["published_ns"] - last_ns)
-        assert gap_ns < 1e9
-        assert message["epoch"] == before["epoch"] + 1
+            last_ns = message["published_ns"]
         status = client.status(lambda s: s["engines"]["shapes"]["pid"] not in (None, old))
+        start_took_ns = message["published_ns"] - started_ns(status["engines"]["shapes"]["pid"])
+        assert message["published_ns"] - last_ns < start_took_ns / 2  # taken over cold, all of the start is a gap
+        assert message["epoch"] == before["epoch"] + 1
         assert status["cameras"]["front"]["dropped"].get("engine_lost", 0) == 0
         assert all(found["score"] >= 0.9 for m in client.detections(5) for found in m["objects"])
         client.until(lambda _: old not in daemon.workers().values())
