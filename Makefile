@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP_FLAGS = --quiet --disable-pip-version-check
 
-.PHONY: help run test test-fast test-tflite system-test system-test-arm64 soak lint simulator bench model schema clean
+.PHONY: help run test test-fast test-tflite test-convert convert-env case-digits system-test system-test-arm64 soak lint simulator bench model schema clean
 
 help:  ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -20,6 +20,14 @@ test-fast: $(VENV)/test.stamp  ## the tests that take no seconds
 
 test-tflite: $(VENV)-tflite/test.stamp  ## the runtimes' tests beside tflite-runtime, in an environment of its own (Python 3.11)
 	$(VENV)-tflite/bin/python -m pytest tests/engine/test_interpreter.py tests/engine/test_runtimes_*.py $(ARGS)
+
+test-convert: $(VENV)-convert/test.stamp  ## the tests that need TensorFlow and PyTorch, in an environment of its own
+	$(VENV)-convert/bin/python -m pytest tests/convert $(ARGS)
+
+convert-env: $(VENV)-convert/run.stamp  ## what `visiond models convert` needs, for a clone; a device or a PC: convert --set-up
+
+case-digits: $(VENV)-convert/test.stamp  ## train, convert and measure the network of docs/case-digits.md; minutes
+	@BIN=$(CURDIR)/$(VENV)-convert/bin sh examples/digits/reproduce.sh
 
 system-test:  ## a booted Debian with a camera, and containers with systemd: tests/system/README.md; as root, 15 minutes
 	tests/system/run $(ARGS)
@@ -48,7 +56,7 @@ schema: $(VENV)/run.stamp  ## write the configuration's JSON Schema
 	$(BIN)/visiond schema > visiond.schema.json
 
 clean:  ## remove what the targets above have set up
-	rm -rf $(VENV) $(VENV)-tflite .venv-model build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-tflite $(VENV)-convert .venv-model build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/python.stamp:
 	@sh tools/check-python.sh $(PYTHON)
@@ -71,4 +79,16 @@ $(VENV)-tflite/test.stamp: setup.cfg pyproject.toml
 	@echo "setting up $(VENV)-tflite, where NumPy is older than 2"
 	@$(PYTHON) -m venv $(VENV)-tflite
 	@$(VENV)-tflite/bin/pip install $(PIP_FLAGS) -e '.[tflite,onnx,test]' || { echo "pip could not install the packages: is there a network, and room on the disk?" >&2; exit 69; }
+	@touch $@
+
+$(VENV)-convert/run.stamp: setup.cfg pyproject.toml
+	@sh tools/check-python.sh $(PYTHON)
+	@echo "setting up $(VENV)-convert with TensorFlow and onnx2tf (2.6 GB, some minutes)"
+	@$(PYTHON) -m venv $(VENV)-convert
+	@$(VENV)-convert/bin/pip install $(PIP_FLAGS) -e '.[tools,convert]' || { echo "pip could not install the packages: is there a network, and room on the disk?" >&2; exit 69; }
+	@touch $@
+
+$(VENV)-convert/test.stamp: $(VENV)-convert/run.stamp
+	@echo "installing what the tests need into $(VENV)-convert"
+	@$(VENV)-convert/bin/pip install $(PIP_FLAGS) -e '.[tools,convert,test,convert-test]' || { echo "pip could not install the packages: is there a network, and room on the disk?" >&2; exit 69; }
 	@touch $@

@@ -12,7 +12,9 @@ from bench import (
     fan_out,
     inspection,
     latency,
+    litert_tool,
     memory,
+    preprocess,
     start,
     stick,
     stick_faults,
@@ -24,7 +26,12 @@ from bench.report import Figure, print_table
 from bench.scene import ASSETS, Model, models, pictures
 
 STICK_PARTS = {"edgetpu_rate": stick_rate, "edgetpu_latency": stick_latency, "edgetpu_faults": stick_faults}
-LONE_PARTS = {"decode": decode, "inspect": inspection}  # that need neither a daemon nor a model of `models`
+LONE_PARTS = {
+    "preprocess": preprocess,
+    "decode": decode,
+    "inspect": inspection,
+    "tool": litert_tool,
+}  # that need no daemon
 PARTS = ("throughput", "latency", "memory", "start", "fan_out", *LONE_PARTS, *STICK_PARTS)
 
 

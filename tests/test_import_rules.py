@@ -9,7 +9,18 @@ import pytest
 
 NATIVE = {"numpy", "cv2", "ai_edge_litert", "PIL", "picamera2", "tflite_runtime", "onnxruntime", "tensorflow"}
 # What runs in the parent: everything but what only a worker's process imports.
-WORKER_ONLY = ("cameras/", "engine/", *(f"doctor/{name}.py" for name in ("agreement", "child_side", "trial_process")))
+WORKER_ONLY = (
+    "cameras/",
+    "engine/",
+    "modelkit/convert/child/",
+    "modelkit/evaluation/",
+    "modelkit/verify/",
+    *(f"doctor/{name}.py" for name in ("agreement", "child_side", "trial_process")),
+    *(
+        f"modelkit/{name}.py"
+        for name in ("runner", "bench/measure_process", "bench/profile_process", "bench/tool_process")
+    ),
+)
 PARENTS_VIEW = (
     *(f"cameras/{name}.py" for name in ("__init__", "remote", "address")),
     *(f"engine/{name}.py" for name in ("__init__", "remote", "served", "accelerator", "fleet", "latency")),

@@ -199,8 +199,12 @@ def check(config_path: Path) -> list[str]:
 
     Raises VisiondError with every problem.
     """
-    packages = load_packages(load_config(config_path))
-    return [text for package in packages.values() for text in (*package.golden_problems(), *package.remark_lines())]
+    config = load_config(config_path)
+    found = []
+    for name, package in load_packages(config).items():
+        missing = package.missing_runtime(config.models[name].accelerator, config.models[name].runtime)
+        found += [*package.golden_problems(), *package.remark_lines(), *([] if missing is None else [missing])]
+    return found
 
 
 def _tell_remarks(packages: Mapping[str, Package], told: Set[str]) -> list[str]:

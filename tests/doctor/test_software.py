@@ -1,5 +1,6 @@
 """Library and runtimes, asked in a real child process."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,26 @@ def test_onnx_without_a_file_for_it_is_not_told_to_install_the_runtime(
     assert look(place)["onnx"].state == "warn"  # installed and broken, and nobody could use it
     problems = [finding for finding in read_setup(place.write()).findings if finding.state == "fail"]
     assert "files.onnx" in str(problems[0].cause)
+
+
+def test_a_package_that_has_nothing_but_onnx_for_the_cpu_needs_its_runtime(
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`runtime: auto` finds nothing else to take."""
+    fake_module(tmp_path, "onnxruntime", "raise ModuleNotFoundError('hidden', name='onnxruntime')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    package = tmp_path / "onnx_only"
+    package.mkdir()
+    (package / "m.onnx").write_bytes(b"not looked at")
+    recipe = {"input": {"mean": [0] * 3, "std": [1] * 3}, "output": {"decoder": "scores"}}
+    manifest = {"name": "m", "task": "classification", "files": {"onnx": {"path": "m.onnx"}}, **recipe}
+    (package / "model.yaml").write_text(json.dumps(manifest))
+    place.package = package
+    place.settings["accelerator"] = "never"
+    finding = look(place)["onnx"]
+    assert (finding.state, finding.cause) == ("fail", "onnxruntime is not installed")
+    assert "has files.onnx for the CPU, and no files.cpu" in finding.seen
+    assert "install onnxruntime" in str(finding.remedy)
 
 
 def test_fault_20_a_program_as_library_is_told_as_such(place: Place) -> None:

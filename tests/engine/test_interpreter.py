@@ -95,7 +95,8 @@ def test_an_open_batch_is_taken_as_one(path: Path, runtime: str) -> None:
 
 def test_fault_29_dynamic_input_shape(path: Path, runtime: str) -> None:
     graph = reshape(replace(PICTURE, shape=[1, 1, 1, 4], signature=[1, -1, -1, 4]), SCORES)
-    assert "input 'picture' has no fixed shape: [1, -1, -1, 4]; convert" in refusal(graph.write(path), runtime)
+    text = refusal(graph.write(path), runtime)
+    assert "input 'picture' has no fixed shape: [1, -1, -1, 4]; say in model.yaml at which size it is served" in text
 
 
 def test_fault_29_an_output_whose_shape_depends_on_the_values(path: Path, runtime: str) -> None:

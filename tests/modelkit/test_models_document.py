@@ -64,7 +64,7 @@ def test_the_defaults_are_those_of_the_format(document: str) -> None:
 
 
 def test_the_examples_are_packages(document: str) -> None:
-    first, classifier = re.findall(r"```yaml\n(.*?)```", document, re.DOTALL)
+    first, classifier, *_ = re.findall(r"```yaml\n(.*?)```", document, re.DOTALL)
     detection = yaml.safe_load(first)
     Manifest.model_validate(detection)
     package = Manifest.model_validate({**detection, **yaml.safe_load(classifier)})

@@ -10,7 +10,8 @@ from typing import Any, Final
 from visiond.cameras.pictures import PictureError, read_picture
 from visiond.cameras.scenes import still_scene
 from visiond.detection import Detection, Segment
-from visiond.engine.decode.decoder import DecodeSettings, InvalidOutput, make_decoder
+from visiond.engine.decode.decoder import InvalidOutput
+from visiond.engine.decode.of_package import package_decoder
 from visiond.engine.interpreter import Interpreter
 from visiond.engine.preprocess import Preprocessor
 from visiond.engine.tensors import TensorInfo
@@ -110,10 +111,8 @@ def _run(package: Package, interpreter: Interpreter, picture: Array) -> tuple[Se
     geometry = Preprocessor(package.input, interpreter.input).write(picture, interpreter.input_view())
     interpreter.invoke()
     outputs = interpreter.read_outputs()
-    _, height, width, _ = interpreter.input.shape
-    settings = DecodeSettings(package.load_labels(), _MIN_SCORE, _RANKS, (width, height))
     try:
-        found = make_decoder(package.output, interpreter.outputs, settings)(outputs, geometry)
+        found = package_decoder(package, interpreter, _MIN_SCORE, _RANKS)(outputs, geometry)
     except InvalidOutput:  # NaN, say; the golden examples fail of it in words
         return outputs, ()
     return outputs, found

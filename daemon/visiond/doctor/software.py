@@ -6,17 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from visiond.config import Config
 from visiond.doctor.child import Ended, Message, converse
 from visiond.doctor.models import Setup
 from visiond.doctor.report import Finding, State, ok, skipped, wrong
 from visiond.edgetpu.library import find_library, library_problem
 from visiond.engine.runtimes.installed import pip
+from visiond.modelkit.package import Package
 from visiond.places import default_models_path
 
 PROBE_DEADLINE_S: Final = 40.0  # importing a runtime takes some seconds on a slow card
 _MODULE: Final = "visiond.doctor.software_process"
 LIBRARY: Final = "library"  # names for it, beside those of the runtimes
 ONNX: Final = "onnx"
+AUTO: Final = "auto"
 _TFLITE: Final = ("litert", "tflite-runtime", "pycoral")
 
 
@@ -33,17 +36,25 @@ def software_findings(
     else:
         yield _library(found, answers[LIBRARY])
     config = setup.config
-    # A package without files.onnx lacks that, whatever is installed: group models says so.
-    configured = {} if config is None else {
-        config.models[name].runtime: name
-        for name, package in setup.packages.items()
-        if config.models[name].runtime != ONNX or package.files.onnx is not None
-    }  # fmt: skip
+    needed = {} if config is None else _needed(config, setup.packages)
     for name in (*_TFLITE, ONNX):
-        yield _runtime(name, answers[name], configured.get(name))
+        yield _runtime(name, answers[name], needed.get(name))
     if not any("version" in answers[name] for name in _TFLITE):
         cause = "no runtime for TFLite models works here"
         yield wrong("runtimes", "TFLite", "fail", "none", cause, pip("install ai-edge-litert"))
+
+
+def _needed(config: Config, packages: Mapping[str, Package]) -> dict[str, str]:
+    """Return what needs each runtime: a model that names it, or one that has nothing else for the CPU than ONNX."""
+    needed: dict[str, str] = {}
+    for name, package in packages.items():
+        settings = config.models[name]
+        # A package without files.onnx lacks that, whatever is installed: group models says so.
+        if settings.runtime != ONNX or package.files.onnx is not None:
+            needed[settings.runtime] = f"models.{name}.runtime: {settings.runtime}"
+        if settings.runtime == AUTO and settings.accelerator != "required" and package.cpu_file(AUTO) == ONNX:
+            needed[ONNX] = f"models.{name} has files.onnx for the CPU, and no files.cpu"
+    return needed
 
 
 def _ask(names: Sequence[str], setup: Setup, library: Path | None, deadline_s: float) -> dict[str, Message]:
@@ -103,13 +114,12 @@ def _library_problem(library: str, problem: str, setup: Setup, stick_is_there: b
     return wrong("library", "libedgetpu", state, f"{library} cannot be used", cause, remedy)
 
 
-def _runtime(name: str, answer: Mapping[str, Any], model: str | None) -> Finding:
-    """`model` is one that has this runtime configured by name."""
+def _runtime(name: str, answer: Mapping[str, Any], needed: str | None) -> Finding:
+    """`needed` says what cannot do without it."""
     if "version" in answer:
         return ok("runtimes", name, f"{answer['version']} works", version=answer["version"])
-    if model is not None:
-        seen = f"models.{model}.runtime: {name}"
-        return wrong("runtimes", name, "fail", seen, answer["fact"], answer["remedy"])
+    if needed is not None:
+        return wrong("runtimes", name, "fail", needed, answer["fact"], answer["remedy"])
     if answer["fact"].endswith("is not installed"):
         return skipped("runtimes", name, "not installed")
     return wrong("runtimes", name, "warn", "installed, and does not work", answer["fact"], answer["remedy"])

@@ -84,6 +84,7 @@ def _open(order: TrialOrder, package: Package, tell: Tell) -> Interpreter:
             on_chosen=lambda runtime, versions: tell(
                 stage="opening the stick and loading the model", runtime=runtime, versions=versions
             ),
+            size=package.input.size,
         )
     tell(
         opened={
@@ -132,7 +133,7 @@ def _time(interpreter: Interpreter, seconds: float, tell: Tell) -> dict[str, flo
 def _compare(order: TrialOrder, package: Package, interpreter: Interpreter, tell: Tell) -> None:
     assert order.cpu_file is not None
     tell(stage=f"loading the CPU's twin, files.{order.cpu_file}")
-    twin = open_interpreter(package.file(order.cpu_file), order.threads)
+    twin = open_interpreter(package.file(order.cpu_file), order.threads, size=package.input.size)
     golden = asdict(prove(package, twin, Preprocessor(package.input, twin.input)))
     twin_ms = statistics.median(_invoke_ms(twin) for _ in range(_WARM_INVOKES))
     tell(stage="comparing it with the stick")

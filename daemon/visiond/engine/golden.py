@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from visiond.detection import Box, Classification, Detection, Segment
-from visiond.engine.decode.decoder import Decoder, DecodeSettings, Found, InvalidOutput, make_decoder
+from visiond.engine.decode.decoder import Decoder, Found, InvalidOutput
+from visiond.engine.decode.of_package import package_decoder
 from visiond.engine.golden_places import keypoints_off, mask_overlap
 from visiond.engine.interpreter import Interpreter
 from visiond.engine.preprocess import Preprocessor
@@ -32,9 +33,7 @@ def prove(package: Package, interpreter: Interpreter, preprocessor: Preprocessor
     Raises ModelError when the outputs do not fit the package's decoder at all, RuntimeError where an invoke fails: a
     stick that gives an error once is no model that finds the wrong thing.
     """
-    _, height, width, _ = interpreter.input.shape
-    settings = DecodeSettings(package.load_labels(), _MIN_SCORE, _MAX_OBJECTS, (width, height))
-    decoder = make_decoder(package.output, interpreter.outputs, settings)
+    decoder = package_decoder(package, interpreter, _MIN_SCORE, _MAX_OBJECTS)
     failures = [_try(package, example, interpreter, preprocessor, decoder) for example in package.golden]
     failed = sum(1 for sentences in failures if sentences)
     return GoldenReport(len(failures) - failed, failed, tuple(sentence for each in failures for sentence in each))

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from visiond.engine.edgetpu import DelegateFailed, DelegateOrder
 from visiond.engine.runtimes.choice import open_with
 from visiond.engine.runtimes.chosen import Chosen, untold
+from visiond.engine.runtimes.kernels import Kernels
 from visiond.engine.runtimes.unavailable import RuntimeUnavailable
 from visiond.engine.tensors import TensorInfo
 
-__all__ = ["DelegateFailed", "DelegateOrder", "Interpreter", "RuntimeUnavailable", "open_interpreter"]
+__all__ = ["DelegateFailed", "DelegateOrder", "Interpreter", "Kernels", "RuntimeUnavailable", "open_interpreter"]
 
 
 class Interpreter(Protocol):
@@ -83,13 +84,17 @@ def open_interpreter(
     delegate: DelegateOrder | None = None,
     avoid: Collection[str] = (),
     on_chosen: Chosen = untold,
+    kernels: Kernels = "xnnpack",
+    size: tuple[int, int] | None = None,
 ) -> Interpreter:
     """Load the model at `path` with `threads` threads on the CPU, and on `delegate` where one is ordered.
 
     `runtime`: litert, tflite-runtime, pycoral, onnx, or auto: the first one that is installed, works, and is not in
     `avoid`. `on_chosen` is called with the runtime's name, as in this list, and the versions in words, before anything
     that may crash: with the runtime's before a model or a library is loaded, again with the delegate library's before
-    the stick is opened. Raises ModelError for the model's fault, which is permanent, and DelegateFailed or
-    RuntimeUnavailable for the accelerator's and the runtime's, which may be mended while we run; all in words.
+    the stick is opened. `kernels` compute what is left to the CPU: xnnpack, or, for comparisons, builtin (XNNPACK off)
+    or reference (plain and slow); ONNX Runtime has its own. Raises ModelError for the model's fault, which is
+    permanent, and DelegateFailed or RuntimeUnavailable for the accelerator's and the runtime's, which may be mended
+    while we run; all in words.
     """
-    return open_with(path, threads, runtime, delegate, avoid, on_chosen)
+    return open_with(path, threads, runtime, delegate, avoid, on_chosen, kernels, size)

@@ -1,9 +1,9 @@
 """Preprocessor: a camera's frame becomes the numbers of the input tensor, as the model's package says.
 
-crop → resize → colour → table of 256 entries per channel, straight into the input tensor. The frame is resized before
-its colours are changed: every resize treats each channel alone, so the order of the channels makes no difference, and
-the small picture is cheaper to convert. Grey is made from the resized picture too; that is not the same as resizing a
-grey picture (both round), and it is what a recipe means: first the size, then the colour.
+crop → resize → colour → the tensor's numbers (pixel_values.py), straight into the input tensor. The frame is resized
+before its colours are changed: every resize treats each channel alone, so the order of the channels makes no
+difference, and the small picture is cheaper to convert. Grey is made from the resized picture too; that is not the same
+as resizing a grey picture (both round), and it is what a recipe means: first the size, then the colour.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visiond.engine.geometry import Fit, Geometry, Size, fit
-from visiond.engine.tensors import TensorInfo, is_identity, is_less_128, pixel_table
+from visiond.engine.pixel_values import PixelValues
+from visiond.engine.tensors import TensorInfo
 from visiond.errors import ModelError
 
 __all__ = ["Geometry", "Preprocessor", "Recipe"]
 
 INPUT_DTYPES: Final = ("uint8", "int8", "int16", "float32")
-_SIGN_BIT: Final = np.uint8(0x80)  # flipped in a uint8, it is the int8 that is 128 less
 _MAX_FITS: Final = 16  # frame sizes remembered; a source of pictures may have many
 
 _CV2_INTERPOLATION: Final = {
@@ -88,11 +88,10 @@ class Preprocessor:
         self._info = info
         _, height, width, self._channels = info.shape
         self._size: Size = (width, height)
-        table = pixel_table(recipe.mean, recipe.std, info)
-        self._less_128 = is_less_128(table)
-        self._lut = None if self._less_128 or is_identity(table) else _as_lut(table)
+        self._values = PixelValues(recipe.mean, recipe.std, info, reverse=recipe.color == "rgb")
+        self._color = "bgr" if self._values.by_planes else recipe.color
         self._pixels = self._plane(
-            np.empty(info.shape if self._lut is not None else (1, 0, 0, self._channels), np.uint8)
+            np.empty((1, 0, 0, self._channels) if self._values.in_place else info.shape, np.uint8)
         )
         self._prepared: dict[Size, _Prepared] = {}
 
@@ -105,14 +104,9 @@ class Preprocessor:
             raise ValueError(f"the destination is {destination.dtype} {destination.shape}, the input {self._info}")
         prepared = self._prepare((frame.shape[1], frame.shape[0]))
         tensor = self._plane(destination)
-        if self._lut is not None:
-            self._draw(frame, prepared, self._pixels)
-            cv2.LUT(self._pixels, self._lut, dst=tensor)
-            return prepared.fit.geometry
-        tensor = tensor.view(np.uint8)
-        self._draw(frame, prepared, tensor)
-        if self._less_128:
-            np.bitwise_xor(tensor, _SIGN_BIT, out=tensor)
+        pixels = tensor.view(np.uint8) if self._values.in_place else self._pixels
+        self._draw(frame, prepared, pixels)
+        self._values.write(pixels, tensor)
         return prepared.fit.geometry
 
     def _plane(self, tensor: NDArray[Any]) -> NDArray[Any]:
@@ -125,7 +119,7 @@ class Preprocessor:
             return known
         recipe = self._recipe
         fitted = fit(recipe.resize, size, self._size, recipe.shorter_side)
-        straight = recipe.color == "bgr" and fitted.kept.size == fitted.resized
+        straight = self._color == "bgr" and fitted.kept.size == fitted.resized
         width, height = fitted.resized
         prepared = _Prepared(fitted, None if straight else np.empty((height, width, 3), np.uint8))
         if len(self._prepared) == _MAX_FITS:
@@ -163,7 +157,7 @@ class Preprocessor:
         return target
 
     def _convert(self, source: NDArray[np.uint8], target: NDArray[np.uint8]) -> None:
-        color = self._recipe.color
+        color = self._color
         if color == "bgr":
             np.copyto(target, source)
         elif color == "gray" and self._recipe.interpolation.startswith("pil_"):
@@ -186,13 +180,6 @@ def _pillow_gray(source: NDArray[np.uint8]) -> NDArray[np.uint8]:
     from PIL import Image
 
     return np.asarray(Image.fromarray(cv2.cvtColor(source, cv2.COLOR_BGR2RGB)).convert("L"))
-
-
-def _as_lut(table: NDArray[Any]) -> NDArray[Any]:
-    """Shape a (256, channels) table as cv2.LUT wants it; one column, which is quicker, where all channels are alike."""
-    if (table == table[:, :1]).all():
-        return np.ascontiguousarray(table[:, 0])
-    return np.ascontiguousarray(table[None])
 
 
 def _check_input(recipe: Recipe, info: TensorInfo) -> None:

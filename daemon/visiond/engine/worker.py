@@ -19,19 +19,18 @@ import cv2
 
 from visiond import lifeline
 from visiond.channel import Channel, ChannelClosed
-from visiond.edgetpu.delegate_options import delegate_options
-from visiond.edgetpu.library import find_library, library_problem, usb_ports
-from visiond.edgetpu.stick_lock import StickBusy, StickLock, opening_turn
-from visiond.engine.decode.decoder import DecodeSettings, make_decoder
-from visiond.engine.edgetpu import NO_DEVICE, DelegateFailed, DelegateOrder, delegate_version
+from visiond.edgetpu.stick_lock import StickBusy, opening_turn
+from visiond.engine.decode.of_package import package_decoder
+from visiond.engine.edgetpu import DelegateFailed, DelegateOrder
 from visiond.engine.golden import prove
 from visiond.engine.inbox import Inbox
 from visiond.engine.interpreter import Interpreter, RuntimeUnavailable, open_interpreter
 from visiond.engine.loaded import LoadedModel
 from visiond.engine.pipeline import InvokesFail, Pipeline
 from visiond.engine.preprocess import Preprocessor
+from visiond.engine.stick import claim_stick, delegate_order
 from visiond.engine.turns import Turns
-from visiond.errors import ModelError, UnavailableError, VisiondError
+from visiond.errors import ModelError, VisiondError
 from visiond.messages import (
     NO_LIBRARY,
     NO_RUNTIME,
@@ -43,7 +42,6 @@ from visiond.messages import (
     Message,
     ModelReady,
     StartEngine,
-    StickOrder,
     from_json,
     to_json,
 )
@@ -67,7 +65,7 @@ def main() -> None:
         if not isinstance(order, StartEngine):
             raise TypeError(f"the first message must be StartEngine, not {type(order).__name__}")
         try:
-            lock = _claim(order.stick)  # noqa: F841 - kept until the process ends
+            lock = claim_stick(order.stick)  # noqa: F841 - kept until the process ends
             start(channel, order).run()
         except VisiondError as error:
             tell(channel, Fault(str(error), permanent=isinstance(error, ModelError), kind=_kind_of(error)))
@@ -83,7 +81,7 @@ def start(channel: Channel, order: StartEngine) -> Pipeline:
         if order.stick is not None:
             opening.enter_context(opening_turn(_OPENING_PATIENCE_S, Path(order.stick.sysfs)))
             tell(channel, EngineStage(f"asking {order.stick.library} which sticks there are"))
-            delegate = _delegate_order(order.stick)
+            delegate = delegate_order(order.stick)
         for load in order.models:
             models[load.name], report = _load(channel, load, order, delegate)
             reports.append(report)
@@ -110,27 +108,6 @@ def _kind_of(error: VisiondError) -> str | None:
     return STICK_BUSY if isinstance(error, StickBusy) else None
 
 
-def _claim(stick: StickOrder | None) -> StickLock | None:
-    """Become the stick's owner: a second opener would crash the first. Raises StickBusy before anything touches it."""
-    return None if stick is None else StickLock.acquire(stick.port, Path(stick.sysfs))
-
-
-def _delegate_order(stick: StickOrder) -> DelegateOrder:
-    """Which delegate to load; loads the library to ask for the number that the stick has for it at this moment."""
-    library = find_library(stick.library) or Path(stick.library)
-    if problem := library_problem(library):
-        raise DelegateFailed(problem, NO_LIBRARY)
-    delegate_version(library)  # says in words why it cannot be loaded
-    try:
-        ports = usb_ports(library)
-    except UnavailableError as error:
-        raise DelegateFailed(str(error), NO_LIBRARY) from error
-    if stick.port not in ports:  # another number would be another stick, and its owner would crash
-        seen = ", ".join(ports) or "none"
-        raise DelegateFailed(f"{library.name} does not see the stick at port {stick.port} (it sees {seen})", NO_DEVICE)
-    return DelegateOrder(str(library), delegate_options(ports.index(stick.port), stick.performance, stick.usb))
-
-
 def _load(
     channel: Channel, load: LoadModel, order: StartEngine, delegate: DelegateOrder | None
 ) -> tuple[LoadedModel, ModelReady]:
@@ -142,7 +119,13 @@ def _load(
         tell(channel, EngineStage(f"{doing} {load.name}", runtime, versions))
 
     interpreter = open_interpreter(
-        package.file(load.file), load.threads, load.runtime, delegate, order.avoid, on_chosen=about_to
+        package.file(load.file),
+        load.threads,
+        load.runtime,
+        delegate,
+        order.avoid,
+        on_chosen=about_to,
+        size=package.input.size,
     )
     preprocessor = Preprocessor(package.input, interpreter.input)
     tell(channel, EngineStage(f"the first invoke of {load.name}"))
@@ -152,8 +135,7 @@ def _load(
         raise InvokesFail(f"an invoke of the golden examples has failed: {error}") from error
     invoke_ns = _measure_invoke(interpreter)
     _, height, width, _ = interpreter.input.shape
-    settings = DecodeSettings(package.load_labels(), load.min_score, load.max_objects, (width, height))
-    decoder = make_decoder(package.output, interpreter.outputs, settings)
+    decoder = package_decoder(package, interpreter, load.min_score, load.max_objects)
     report = ModelReady(
         name=load.name,
         engine=interpreter.engine,

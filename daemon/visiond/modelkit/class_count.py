@@ -19,13 +19,20 @@ _POSTPROCESS: Final = "TFLite_Detection_PostProcess"
 def class_count(output: OutputSpec, model: TfliteModel) -> int | None:
     """Return the number of classes that the labels should name; None where the file does not show it."""
     outputs = model.output_tensors
+    if output.decoder == "ssd_postprocess":
+        return _postprocess_classes(model)
+    if output.decoder == "deeplab" and len(outputs) == 1:
+        return _segment_classes(model)
+    return class_count_of_outputs(output, outputs)
+
+
+def class_count_of_outputs(output: OutputSpec, outputs: tuple[TensorFacts, ...]) -> int | None:
+    """Return the number of classes that the shapes of the outputs alone show, as in an ONNX file."""
     roles = output.roles or {}
     if any(position >= len(outputs) for position in roles.values()):
         return None  # the decoder says so
     if output.decoder == "scores":
         return _last(outputs[roles.get("scores", 0)]) if outputs else None
-    if output.decoder == "ssd_postprocess":
-        return _postprocess_classes(model)
     if output.decoder == "ssd_raw":
         return _ssd_classes(roles, outputs, output.background)
     if output.decoder == "yolov8":
@@ -33,8 +40,6 @@ def class_count(output: OutputSpec, model: TfliteModel) -> int | None:
     if output.decoder == "yolov5" and len(outputs) == 1:
         last = _last(outputs[0])
         return None if last is None or last <= _BOX_AND_OBJECTNESS else last - _BOX_AND_OBJECTNESS
-    if output.decoder == "deeplab" and len(outputs) == 1:
-        return _segment_classes(model)
     return None
 
 

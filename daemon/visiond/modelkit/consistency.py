@@ -32,12 +32,22 @@ TASKS_OF_EXPECTED: Final[dict[str, frozenset[Task]]] = {
     "keypoints": frozenset({"pose"}),
     "within": frozenset({"pose"}),
 }
+# Keys of `tolerances` that mean something to some tasks only.
+TASKS_OF_TOLERANCE: Final[dict[str, frozenset[Task]]] = {
+    "min_top1_agreement": frozenset({"classification"}),
+    "min_iou": frozenset({"detection", "pose", "segmentation"}),
+    "max_score_gap": frozenset({"classification", "detection", "pose"}),
+    "max_keypoint_gap": frozenset({"pose"}),
+    "min_accuracy": frozenset({"classification", "detection"}),
+    "max_accuracy_loss": frozenset({"classification", "detection"}),
+}
 
 
 def contradictions(package: Manifest, read_labels: Callable[[], Labels]) -> Iterator[Problem]:
     """Yield what no single key shows, as (key path, text); `read_labels` raises ValueError in words."""
     yield from _of_input(package)
     yield from _of_output(package)
+    yield from _of_tolerances(package)
     try:
         labels = read_labels()
     except ValueError as error:
@@ -80,6 +90,18 @@ def _of_output(package: Manifest) -> Iterator[Problem]:
                 ("output", key),
                 f"has no meaning with decoder: {decoder}; remove it (it is for {', '.join(sorted(fitting))})",
             )
+
+
+def _of_tolerances(package: Manifest) -> Iterator[Problem]:
+    tolerances = package.tolerances
+    if tolerances is None:
+        return
+    for key in sorted(tolerances.model_fields_set & set(TASKS_OF_TOLERANCE)):
+        if package.task not in TASKS_OF_TOLERANCE[key]:
+            yield ("tolerances", key), f"has no meaning with task: {package.task}; remove it"
+    for key in ("max_input_quanta", "mean_input_quanta"):
+        if key in tolerances.model_fields_set and tolerances.convention is None:
+            yield ("tolerances", key), "has no meaning without a convention to compare with; add tolerances.convention"
 
 
 def _of_expectation(task: Task, expected: Expectation, where: KeyPath) -> Iterator[Problem]:

@@ -27,12 +27,12 @@ class Damaged(ValueError):
 class FileBytes:
     """An open file; the part that was read last is kept."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, max_read_bytes: int = _MAX_READ_BYTES) -> None:
         """The descriptor stays the caller's to close."""
         self._descriptor = descriptor
         self._blocks: dict[int, bytes] = {}
         self._reads_left = _MAX_READS
-        self._bytes_left = _MAX_READ_BYTES
+        self._bytes_left = max_read_bytes
         self.size = os.fstat(descriptor).st_size
 
     def read(self, position: int, length: int) -> bytes:
@@ -42,7 +42,7 @@ class FileBytes:
         self._reads_left -= 1
         self._bytes_left -= length
         if self._reads_left < 0 or self._bytes_left < 0:
-            raise Damaged("its parts refer to each other over and over")
+            raise Damaged("it has more parts than can be read, or they refer to each other over and over")
         index, start = divmod(position, _BLOCK_BYTES)
         if start + length <= _BLOCK_BYTES:
             found = self._block(index)[start : start + length]

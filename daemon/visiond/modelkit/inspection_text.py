@@ -7,20 +7,37 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TextIO
 
+from visiond.errors import UsageError
 from visiond.modelkit.edgetpu_package import CHIP_BYTES, CompiledPart
 from visiond.modelkit.inspection import EdgeTpu, Inspection, LogBeside, OperatorGroup, as_json, inspect_file
+from visiond.modelkit.onnx_file import looks_like_onnx
 from visiond.modelkit.tflite_model import TensorFacts, printable
 
 _UNITS: Final = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
 def inspect(path: Path, log_path: Path | None, to_json: bool, out: TextIO) -> int:
-    """Print what is in the file; return 0. Raises NoInputError or DataError."""
+    """Print what is in the file; return 0. Raises UsageError, NoInputError or DataError."""
+    if looks_like_onnx(path):
+        return _inspect_onnx(path, log_path, to_json, out)
     found = inspect_file(path, log_path)
     if to_json:
         print(json.dumps(as_json(found), allow_nan=False), file=out)
     else:
         out.writelines(f"{line}\n" for line in text_lines(found))
+    return 0
+
+
+def _inspect_onnx(path: Path, log_path: Path | None, to_json: bool, out: TextIO) -> int:
+    from visiond.modelkit import onnx_inspection, onnx_inspection_text
+
+    if log_path is not None:
+        raise UsageError(f"--log {log_path}: {path.name} is ONNX, which edgetpu_compiler does not take; leave it out")
+    found = onnx_inspection.inspect_onnx(path)
+    if to_json:
+        print(json.dumps(onnx_inspection.as_json(found), allow_nan=False), file=out)
+    else:
+        out.writelines(f"{line}\n" for line in onnx_inspection_text.text_lines(found))
     return 0
 
 

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Final
 
 from visiond.errors import VisiondError
 from visiond.modelkit.calibration import calibration_remark
-from visiond.modelkit.class_count import class_count, fused_output
+from visiond.modelkit.class_count import class_count, class_count_of_outputs, fused_output
 from visiond.modelkit.edgetpu_package import CHIP_BYTES, CompiledPart, read_part
+from visiond.modelkit.onnx_file import open_onnx
+from visiond.modelkit.onnx_remarks import external_remarks, twin_remarks
+from visiond.modelkit.remark import Remark
+from visiond.modelkit.size_remarks import size_remarks
 from visiond.modelkit.tflite_file import open_model
 from visiond.modelkit.tflite_model import EDGETPU_OPERATOR, TensorFacts
 
 if TYPE_CHECKING:
     from visiond.modelkit.package import Package
-
-KeyPath = tuple[str | int, ...]
 
 _LEAST_LEVELS: Final = 16  # between a score of 0 and of 1; the decoder refuses fewer
 _COARSE_PIXELS: Final = 1.0  # steps of a box's edge that are worth a remark
@@ -28,17 +30,6 @@ _STREAMED_BYTES: Final = 256 << 10  # less is what the compiler streams of most 
 _USB3_BYTES_PER_S: Final = 500e6  # 5 Gbit/s with 8b/10b: what no transfer is faster than
 _USB2_BYTES_PER_S: Final = 60e6
 _SAME_SCALE: Final = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """One finding: the key of model.yaml that it belongs to; `text` says what, with numbers, and "; " what to do."""
-
-    keypath: KeyPath
-    text: str
-
-    def __str__(self) -> str:
-        return f"{'.'.join(map(str, self.keypath))}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +41,34 @@ class FileFacts:
     classes: int | None
     fused: TensorFacts | None
     parts: tuple[CompiledPart, ...]
+    external_files: tuple[str, ...] = ()
 
 
 def lint(package: Package) -> list[Remark]:
     """Return what is to be said of a package; nothing is raised: a file that cannot be read is one of them."""
     facts: dict[str, FileFacts] = {}
     remarks: list[Remark] = []
-    for key, entry in (("cpu", package.files.cpu), ("edgetpu", package.files.edgetpu)):
+    files = package.files
+    for key, entry in (("cpu", files.cpu), ("edgetpu", files.edgetpu), ("onnx", files.onnx)):
         if entry is not None:
             try:
-                facts[key] = _read(package, key)
+                facts[key] = _read_onnx(package, key) if key == "onnx" else _read(package, key)
             except VisiondError as error:
                 remarks.append(Remark(("files", key, "path"), str(error)))
-    for found in list(facts.values())[:1]:  # what is wrong with both twins is said once
+    for key, found in facts.items():
+        remarks += size_remarks(key, package.input.size, found.inputs)
+    for found in list(facts.values())[:1]:  # what is wrong with all twins is said once
         remarks += _input_remarks(package, found)
         remarks += _output_remarks(found)
         remarks += _label_remarks(package, found)
-    if len(facts) == 2:
+    if "cpu" in facts and "edgetpu" in facts:
         remarks += _twin_remarks(facts["cpu"], facts["edgetpu"])
+    if "onnx" in facts:
+        remarks += external_remarks(facts["onnx"].external_files)
+        twin = facts.get("cpu", facts.get("edgetpu"))
+        if twin is not None:
+            ours = facts["onnx"]
+            remarks += twin_remarks((ours.inputs, ours.outputs), (twin.inputs, twin.outputs))
     remarks += _edgetpu_remarks(package, facts.get("edgetpu"))
     return remarks
 
@@ -84,6 +85,19 @@ def _read(package: Package, key: str) -> FileFacts:
                 for operator in model.operators
                 if operator.is_custom and operator.name == EDGETPU_OPERATOR
             ),
+        )
+
+
+def _read_onnx(package: Package, key: str) -> FileFacts:
+    with open_onnx(package.file(key)) as model:
+        outputs = tuple(value.facts for value in model.outputs)
+        return FileFacts(
+            inputs=tuple(value.picture for value in model.inputs),
+            outputs=outputs,
+            classes=class_count_of_outputs(package.output, outputs),
+            fused=fused_output(package.output, outputs),
+            parts=(),
+            external_files=model.external_files,
         )
 
 

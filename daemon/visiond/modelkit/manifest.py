@@ -13,6 +13,28 @@ Interpolation = Literal["nearest", "bilinear", "area", "bicubic", "pil_bilinear"
 Color = Literal["rgb", "bgr", "gray"]
 DecoderName = Literal["scores", "ssd_postprocess", "ssd_raw", "yolov5", "yolov8", "movenet", "posenet", "deeplab"]
 Activation = Literal["none", "softmax", "sigmoid"]
+Convention = Literal[
+    "opencv_nearest",
+    "opencv_bilinear",
+    "opencv_area",
+    "opencv_bicubic",
+    "pillow_nearest",
+    "pillow_bilinear",
+    "pillow_bicubic",
+    "tensorflow_nearest",
+    "tensorflow_bilinear",
+    "tensorflow_bilinear_antialias",
+    "tensorflow_area",
+    "tensorflow_bicubic",
+    "tensorflow_bicubic_antialias",
+    "torchvision_pil_bilinear",
+    "torchvision_pil_bicubic",
+    "torchvision_nearest",
+    "torchvision_bilinear",
+    "torchvision_bicubic",
+    "torchvision_bilinear_aliased",
+    "torchvision_bicubic_aliased",
+]
 
 
 def _inside(path: str) -> str:
@@ -39,7 +61,9 @@ def _not_empty(items: tuple[object, ...]) -> tuple[object, ...]:
 
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Positive = Annotated[Number, Field(gt=0)]
+NotNegative = Annotated[Number, Field(ge=0)]
 Whole = Annotated[int, Strict()]
+Side = Annotated[Whole, Field(ge=1, le=8192)]
 Fraction = Annotated[float, Strict(), Field(ge=0, le=1)]
 Inside = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_inside)]
 
@@ -85,6 +109,11 @@ class LabelsFile(Section):
 class InputRecipe(Section):
     """How a picture becomes the input tensor: as in the training, or accuracy is lost silently."""
 
+    size: tuple[Side, Side] | None = Field(
+        None,
+        title="[width, height] in pixels",
+        description="Width and height in pixels at which a model is served whose file leaves them open; else left out.",
+    )
     resize: Resize = Field("stretch", description="How the picture's shape meets the input's; see docs/models.md.")
     interpolation: Interpolation = Field(
         "bilinear",
@@ -195,6 +224,45 @@ class GoldenExample(Section):
     )
 
 
+class Tolerances(Section):
+    """What `visiond models verify` takes for equal; what is left out is reported and breaks nothing."""
+
+    convention: Convention | None = Field(
+        None, description="How pictures were prepared in training; the recipe must come to the same input tensors."
+    )
+    max_input_quanta: NotNegative | None = Field(
+        None, description="Largest difference from the convention, in quanta of the input; left out, 1."
+    )
+    mean_input_quanta: NotNegative | None = Field(
+        None, description="Mean difference from the convention, in quanta of the input."
+    )
+    max_quanta: NotNegative | None = Field(
+        None, description="Largest difference of any output value from the reference, in quanta of that output."
+    )
+    mean_quanta: NotNegative | None = Field(
+        None, description="Mean difference of an output from the reference, in quanta of that output."
+    )
+    min_cosine: Fraction | None = Field(None, description="Least cosine of an output and the reference's, 0 to 1.")
+    min_top1_agreement: Fraction | None = Field(
+        None, description="Of classification: share of pictures with the reference's first class, 0 to 1."
+    )
+    min_iou: Fraction | None = Field(
+        None, description="Least overlap of a clear box or mask with the reference's of that class, 0 to 1."
+    )
+    max_score_gap: Fraction | None = Field(
+        None, description="Largest difference of a clear object's or the first class's score from the reference's."
+    )
+    max_keypoint_gap: Fraction | None = Field(
+        None, description="Of pose: largest distance of a keypoint from the reference's, a fraction of the picture."
+    )
+    min_accuracy: Fraction | None = Field(
+        None, description="Least top-1 accuracy, or mAP@0.5:0.95 of detection, over a --dataset, 0 to 1."
+    )
+    max_accuracy_loss: Fraction | None = Field(
+        None, description="How far that may be below the reference's, 0 to 1: 0.005 is half a point."
+    )
+
+
 class Manifest(Section):
     """A whole model.yaml."""
 
@@ -209,5 +277,6 @@ class Manifest(Section):
     input: InputRecipe = Field(description="How a picture becomes the input tensor.")
     output: OutputSpec = Field(description="How the output tensors are read.")
     golden: tuple[GoldenExample, ...] = Field((), description="Examples that the model must reproduce.")
+    tolerances: Tolerances | None = Field(None, description="What `visiond models verify` must find.")
     license: str | None = Field(None, description="Licence of the model, as an SPDX identifier.")
     source: str | None = Field(None, description="Where the model comes from.")

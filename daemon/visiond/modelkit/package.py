@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import mmap
 import os
 import stat
@@ -20,7 +21,7 @@ from visiond.modelkit.manifest import Manifest, ModelFile
 from visiond.yaml_source import Document, load
 
 if TYPE_CHECKING:
-    from visiond.modelkit.lint import Remark
+    from visiond.modelkit.remark import Remark
 
 MANIFEST: Final = "model.yaml"
 EDGETPU_OPERATOR: Final = b"edgetpu-custom-op"  # what edgetpu_compiler leaves in place of the operators that it took
@@ -71,6 +72,15 @@ class Package(Manifest):
             text = f"is not given, and accelerator: never with runtime: {runtime} needs it; add the file"
         return self._document.problem(("files", key), text)
 
+    def missing_runtime(self, accelerator: str, runtime: str) -> str | None:
+        """Say that what the CPU is to run needs ONNX Runtime, which is not installed here; None where all is well."""
+        if accelerator == "required" or self.cpu_file(runtime) != "onnx" or importlib.util.find_spec("onnxruntime"):
+            return None
+        from visiond.engine.runtimes.installed import pip
+
+        text = f"needs ONNX Runtime, which is not installed here: it will give no results; {pip('install onnxruntime')}"
+        return self._document.problem(("files", "onnx"), text)
+
     def load_labels(self) -> Labels:
         """Read the label file; raises ConfigError, placed at `labels.path`. Without one, no class has a name."""
         try:
@@ -103,7 +113,7 @@ class Package(Manifest):
         stats = [(key, path, os.stat(path)) for key, path in files]  # noqa: PTH116 - one call for both
         seen = [(key, path, status.st_size, status.st_mtime_ns, status.st_ino) for key, path, status in stats]
         labels = None if self.labels is None else self.load_labels().names
-        return hashlib.sha256(repr((self.model_dump_json(), seen, labels)).encode()).hexdigest()
+        return hashlib.sha256(repr((self.model_dump_json(exclude={"tolerances"}), seen, labels)).encode()).hexdigest()
 
     @cached_property
     def remarks(self) -> tuple[Remark, ...]:

@@ -24,7 +24,8 @@ def main() -> None:
     try:
         tell(stage="loading the model")
         package = load_package(Path(order["folder"]))
-        interpreter = open_interpreter(package.file(order["file"]), _THREADS, order["runtime"])
+        path, size = package.file(order["file"]), package.input.size
+        interpreter = open_interpreter(path, _THREADS, order["runtime"], size=size)
         preprocessor = Preprocessor(package.input, interpreter.input)
         tell(stage="running the golden examples")
         report = prove(package, interpreter, preprocessor)

@@ -15,6 +15,8 @@ from visiond.errors import ModelError
 if TYPE_CHECKING:
     from visiond.engine.edgetpu import DelegateOrder
     from visiond.engine.interpreter import Interpreter
+    from visiond.engine.runtimes.kernels import Kernels
+    from visiond.engine.runtimes.model_file import PictureSize
     from visiond.engine.runtimes.tflite_libraries import TfliteLibrary
 
 AUTO: Final = "auto"
@@ -27,7 +29,14 @@ RUNTIMES: Final = (*ON_CPU, "pycoral", ONNX)
 
 
 def open_with(
-    path: Path, threads: int, runtime: str, delegate: DelegateOrder | None, avoid: Collection[str], on_chosen: Chosen
+    path: Path,
+    threads: int,
+    runtime: str,
+    delegate: DelegateOrder | None,
+    avoid: Collection[str],
+    on_chosen: Chosen,
+    kernels: Kernels = "xnnpack",
+    size: PictureSize | None = None,
 ) -> Interpreter:
     """See `visiond.engine.interpreter.open_interpreter`."""
     passed_over: list[str] = []
@@ -35,7 +44,8 @@ def open_with(
         try:
             if name in avoid:
                 raise RuntimeUnavailable(f"{name} is set aside because it crashed", "see `visiond status`")
-            return _open(name, path, threads, delegate, _why(runtime, passed_over), partial(on_chosen, name))
+            why, on_versions = _why(runtime, passed_over), partial(on_chosen, name)
+            return _open(name, path, threads, delegate, why, on_versions, kernels, size)
         except RuntimeUnavailable as error:
             if runtime != AUTO:
                 raise
@@ -68,13 +78,20 @@ def _why(runtime: str, passed_over: list[str]) -> str:
 
 
 def _open(
-    name: str, path: Path, threads: int, delegate: DelegateOrder | None, why: str, on_versions: OnVersions
+    name: str,
+    path: Path,
+    threads: int,
+    delegate: DelegateOrder | None,
+    why: str,
+    on_versions: OnVersions,
+    kernels: Kernels,
+    size: PictureSize | None,
 ) -> Interpreter:
     """Import what this runtime needs, and nothing of another one."""
     if name == ONNX:
         from visiond.engine.runtimes.onnx import OnnxInterpreter
 
-        return OnnxInterpreter(path, threads, why, on_versions)
+        return OnnxInterpreter(path, threads, why, on_versions, size)
     from visiond.engine.runtimes import tflite_libraries
     from visiond.engine.runtimes.tflite import TfliteInterpreter
 
@@ -83,4 +100,4 @@ def _open(
         "tflite-runtime": tflite_libraries.tflite_runtime,
         "pycoral": tflite_libraries.pycoral,
     }
-    return TfliteInterpreter(path, threads, libraries[name](), why, on_versions, delegate)
+    return TfliteInterpreter(path, threads, libraries[name](), why, on_versions, delegate, kernels, size)

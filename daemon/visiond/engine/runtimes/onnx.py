@@ -1,11 +1,12 @@
 """ONNX models on ONNX Runtime's CPU part, behind the interface that the TFLite ones have.
 
 PyTorch exports pictures as NCHW, the rest of this program makes NHWC: where the graph wants its channels first, the
-picture is written into a staging buffer and turned round once, at the invoke.
+picture is written into a staging buffer and turned round once, at the invoke. The same copy makes float16 of float32.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,8 +17,11 @@ from visiond.engine.runtimes import model_file
 from visiond.engine.runtimes.chosen import OnVersions
 from visiond.engine.runtimes.installed import import_runtime, pip, version_of
 from visiond.engine.runtimes.onnx_words import onnx_error
-from visiond.engine.tensors import TensorInfo
-from visiond.errors import ModelError
+from visiond.engine.tensors import Quantization, TensorInfo
+from visiond.errors import ModelError, VisiondError
+from visiond.modelkit.onnx_file import open_onnx
+from visiond.modelkit.onnx_model import Axis, batch_of_one, is_channels_first
+from visiond.modelkit.tflite_model import printable
 
 _DTYPES: Final = {  # ONNX Runtime's names of types that NumPy has too
     "float": "float32",
@@ -26,19 +30,33 @@ _DTYPES: Final = {  # ONNX Runtime's names of types that NumPy has too
     "bool": "bool",
     **{kind: kind for kind in ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")},
 }
-_CHANNELS: Final = (1, 3)
+_INTEGERS: Final = ("tensor(uint8)", "tensor(int8)", "tensor(uint16)", "tensor(int16)")
+_PICTURE_RANK: Final = 4
 
 
 class OnnxInterpreter:
-    """A loaded model; see `visiond.engine.interpreter.Interpreter`. Its tensors carry no quantization."""
+    """A loaded model; see `visiond.engine.interpreter.Interpreter`.
+
+    ONNX has no quantized tensors: an integer input or output that goes straight into a DequantizeLinear, or comes
+    straight from a QuantizeLinear, has that operator's scale and zero point.
+    """
 
     engine: Final = "cpu"
     library: Final = None
     remark: Final = None
 
-    def __init__(self, path: Path, threads: int, why: str, on_versions: OnVersions) -> None:
+    def __init__(
+        self,
+        path: Path,
+        threads: int,
+        why: str,
+        on_versions: OnVersions,
+        size: model_file.PictureSize | None = None,
+    ) -> None:
         """Raises ModelError, or RuntimeUnavailable where ONNX Runtime is not installed."""
         self._name = path.name
+        self._path = path
+        self._size = size
         model_file.read_head(path, 1)
         runtime = import_runtime("onnxruntime", "ONNX Runtime", pip("install onnxruntime"))
         self.runtime = f"ONNX Runtime {version_of('onnxruntime', runtime)}"
@@ -49,6 +67,7 @@ class OnnxInterpreter:
         self._arrays: list[NDArray[Any]] | None = None
         inputs = self._session.get_inputs()
         model_file.check_counts(self._name, [each.name for each in inputs], len(self._session.get_outputs()))
+        self._quantizations = self._read_quantizations()
         self._feed, self.input, self._staging = self._prepare_input(inputs[0])
         self.outputs: tuple[TensorInfo, ...] = self._describe_outputs()
 
@@ -69,7 +88,7 @@ class OnnxInterpreter:
         """Run the model once; raises RuntimeError when an operator fails."""
         (tensor,) = self._feed.values()
         if tensor is not self._staging:
-            np.copyto(tensor, self._staging.transpose(0, 3, 1, 2))
+            np.copyto(tensor, self._staging.transpose(self._turned), casting="same_kind")
         self._arrays = None
         try:
             self._arrays = self._session.run(None, self._feed)
@@ -87,45 +106,67 @@ class OnnxInterpreter:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        # Its threads would go on spinning after each picture: three times the CPU time, taken from cameras and others.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3  # errors: a warning for each operator is no help to a technician
         try:
             return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except MemoryError as error:
             raise model_file.too_large(self._name) from error
         except self._errors as error:
-            raise onnx_error(self._name, str(error)) from error
+            raise onnx_error(path, str(error)) from error
+
+    def _read_quantizations(self) -> dict[str, Quantization]:
+        """What the numbers of integer inputs and outputs stand for, by name: the runtime does not tell."""
+        nodes = (*self._session.get_inputs(), *self._session.get_outputs())
+        if not any(node.type in _INTEGERS for node in nodes):
+            return {}
+        try:
+            with open_onnx(self._path) as model:
+                return {
+                    value.name: Quantization(value.scale, value.zero_point)
+                    for value in (*model.inputs, *model.outputs)
+                    if value.scale is not None and value.zero_point is not None
+                }
+        except VisiondError as error:
+            raise ModelError(str(error)) from error
 
     def _prepare_input(self, node: Any) -> tuple[dict[str, NDArray[Any]], TensorInfo, NDArray[Any]]:
         """Return what the graph is fed with, the input as NHWC, and the buffer of that; often one and the same."""
         what = f"{self._name}: input '{node.name}'"
-        dtype, shape = _dtype(node, what), _with_batch_of_one(node.shape)
-        fixed = _fixed(shape)
-        if fixed is None or 0 in fixed:
+        dtype, shape = _dtype(node, what), batch_of_one(tuple(node.shape))
+        first = is_channels_first(shape)
+        if len(shape) == _PICTURE_RANK:
+            axes = model_file.CHANNELS_FIRST if first else model_file.CHANNELS_LAST
+            fixed = model_file.picture_shape(what, shape, axes, self._size)
+        else:
+            fixed = _fixed(shape) or ()
+        if not fixed or 0 in fixed:
             raise model_file.no_fixed_shape(what, shape)
         tensor: NDArray[Any] = np.zeros(fixed, dtype)
-        if not _channels_first(fixed):
-            return {node.name: tensor}, TensorInfo(0, node.name, fixed, dtype), tensor
-        batch, channels, height, width = fixed
-        nhwc = (batch, height, width, channels)
-        return {node.name: tensor}, TensorInfo(0, node.name, nhwc, dtype), np.zeros(nhwc, dtype)
+        shown = np.dtype(np.float32) if dtype == np.float16 else dtype  # what pictures become; half of it at the invoke
+        staging = tensor if shown == dtype and not first else np.zeros(_channels_last(fixed) if first else fixed, shown)
+        self._turned = (0, 3, 1, 2) if first else tuple(range(len(fixed)))
+        info = TensorInfo(0, node.name, staging.shape, shown, self._quantizations.get(printable(node.name)))
+        return {node.name: tensor}, info, staging
 
     def _describe_outputs(self) -> tuple[TensorInfo, ...]:
         """An axis may be open in the file and yet be settled by the input's shape: then a trial shows it."""
         nodes = self._session.get_outputs()
         what = [f"{self._name}: output '{node.name}'" for node in nodes]
         dtypes = [_dtype(node, each) for node, each in zip(nodes, what, strict=True)]
-        shapes = [_fixed(_with_batch_of_one(node.shape)) for node in nodes]
-        if None in shapes:
+        shapes = [_fixed(batch_of_one(tuple(node.shape))) for node in nodes]
+        if None in shapes or _fixed(batch_of_one(tuple(self._session.get_inputs()[0].shape))) is None:
             try:
                 self.invoke()
             except RuntimeError as error:
-                raise ModelError(f"{error}; export the model again with fixed shapes") from error
+                raise model_file.size_refused(self._name, self._size, str(error)) from error
             shapes = [array.shape for array in self._arrays or ()]
         infos = []
         for index, (node, shape, dtype) in enumerate(zip(nodes, shapes, dtypes, strict=True)):
             if shape is None or 0 in shape:
                 raise model_file.no_fixed_shape(what[index], node.shape)
-            infos.append(TensorInfo(index, node.name, shape, dtype))
+            infos.append(TensorInfo(index, node.name, shape, dtype, self._quantizations.get(printable(node.name))))
         return tuple(infos)
 
 
@@ -142,16 +183,11 @@ def _dtype(node: Any, what: str) -> np.dtype[Any]:
     return np.dtype(_DTYPES[kind])
 
 
-def _with_batch_of_one(shape: list[int | str | None]) -> list[int | str | None]:
-    """An open axis has a name, or None; the first one is the batch, and of that this program makes one picture."""
-    return [1, *shape[1:]] if shape and not isinstance(shape[0], int) else list(shape)
-
-
-def _fixed(shape: list[int | str | None]) -> tuple[int, ...] | None:
+def _fixed(shape: Sequence[Axis]) -> tuple[int, ...] | None:
     axes = [axis for axis in shape if isinstance(axis, int)]
     return tuple(axes) if len(axes) == len(shape) else None
 
 
-def _channels_first(shape: tuple[int, ...]) -> bool:
-    """A picture of one or three channels: they are on the axis that has that length; ONNX's own order is NCHW."""
-    return len(shape) == 4 and shape[1] in _CHANNELS and (shape[3] not in _CHANNELS or shape[1] >= shape[3])
+def _channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
+    batch, channels, height, width = shape
+    return batch, height, width, channels

@@ -14,6 +14,7 @@ from visiond.engine.edgetpu import Delegate, DelegateOrder
 from visiond.engine.runtimes import model_file
 from visiond.engine.runtimes.chosen import OnVersions
 from visiond.engine.runtimes.installed import pip
+from visiond.engine.runtimes.kernels import Kernels
 from visiond.engine.runtimes.tflite_libraries import TfliteLibrary
 from visiond.engine.runtimes.tflite_words import delegate_error, model_error
 from visiond.engine.runtimes.unavailable import RuntimeUnavailable
@@ -37,6 +38,8 @@ class TfliteInterpreter:
         why: str,
         on_versions: OnVersions,
         order: DelegateOrder | None,
+        kernels: Kernels = "xnnpack",
+        size: model_file.PictureSize | None = None,
     ) -> None:
         """Raises ModelError, DelegateFailed, or RuntimeUnavailable where the library does not work here."""
         self._name = path.name
@@ -44,7 +47,9 @@ class TfliteInterpreter:
         self.why = why
         _check_identifier(path)
         on_versions(self.runtime)
-        native = _construct(path, threads, library)
+        self._kernels = kernels
+        self._size = size
+        native = _construct(path, threads, library, kernels)
         self.engine = "cpu"
         self.library: str | None = None
         self.remark: str | None = None
@@ -59,6 +64,8 @@ class TfliteInterpreter:
             self._native = self._allocate(self._delegated(path, threads, library, self._delegate))
         self._said = ""  # the runtime's messages of failed invokes so far
         self.input, self.outputs = self._describe()
+        if order is None and self._has_open_outputs():
+            self._try_once()
 
     def input_view(self) -> NDArray[Any]:
         """Return the input tensor's own memory; no invoke is possible while it, or any view of it, lives."""
@@ -97,7 +104,7 @@ class TfliteInterpreter:
         tflite-runtime 2.14.0.
         """
         try:
-            native = library.construct(path, threads, [delegate.native])
+            native = library.construct(path, threads, [delegate.native], self._kernels)
         except (RuntimeError, ValueError) as error:
             raise delegate_error(self._name, self.runtime, delegate.library, str(error)) from error
         operators = [details["op_name"] for details in native._get_ops_details()]
@@ -112,6 +119,7 @@ class TfliteInterpreter:
 
     def _allocate(self, native: Any) -> Any:
         """Before allocation, shapes may be empty, and nothing is known of operators that do not exist."""
+        resized = self._resize(native)
         try:
             native.allocate_tensors()
         except MemoryError as error:
@@ -119,8 +127,43 @@ class TfliteInterpreter:
         except (RuntimeError, ValueError) as error:
             if self._delegate is not None:
                 raise delegate_error(self._name, self.runtime, self.library, str(error)) from error
+            if resized:
+                raise model_file.size_refused(self._name, self._size, str(error)) from error
             raise model_error(self._name, str(error)) from error
         return native
+
+    def _resize(self, native: Any) -> bool:
+        """Give a picture whose height or width is open the package's size, and a batch of one; return whether it was.
+
+        TFLite puts 1 for an open axis: it would load, and see one pixel.
+        """
+        try:
+            inputs = native.get_input_details()
+        except ValueError as error:  # a damaged name is no UTF-8
+            raise model_error(self._name, str(error)) from error
+        if len(inputs) != 1 or len(inputs[0]["shape"]) != 4:
+            return False
+        shape = [int(side) for side in inputs[0]["shape"]]
+        signature = [int(side) for side in inputs[0]["shape_signature"]] or shape
+        what = f"{self._name}: input '{inputs[0]['name']}'"
+        settled = model_file.picture_shape(
+            what, [abs(signature[0]), *signature[1:]], model_file.CHANNELS_LAST, self._size
+        )
+        if -1 not in signature[1:]:
+            return False
+        native.resize_tensor_input(inputs[0]["index"], settled, strict=True)
+        return True
+
+    def _has_open_outputs(self) -> bool:
+        return any(-1 in details["shape_signature"][1:] for details in self._native.get_output_details())
+
+    def _try_once(self) -> None:
+        """An output may be settled by the first invoke only; until then it has the shape of another picture."""
+        try:
+            self.invoke()
+        except RuntimeError as error:
+            raise model_file.size_refused(self._name, self._size, str(error)) from error
+        self.input, self.outputs = self._describe()
 
     def _describe(self) -> tuple[TensorInfo, tuple[TensorInfo, ...]]:
         try:
@@ -134,19 +177,19 @@ class TfliteInterpreter:
         shape = tuple(int(length) for length in details["shape"])
         signature = [int(length) for length in details["shape_signature"]]
         what = f"{self._name}: {side} '{details['name']}'"
-        # An open batch (the first axis) is usual and stays at 1; TFLite puts 1 for any other open axis too, and there
-        # it means nothing. An output's axis may be open in the file and still be settled by the input's shape.
-        if (side == "input" and -1 in signature[1:]) or 0 in shape:
+        # An open batch (the first axis) is usual and stays at 1; a picture's other axes have been settled. An output's
+        # axis may be open in the file and still be settled by the input's shape.
+        if (side == "input" and len(shape) != 4 and -1 in signature[1:]) or 0 in shape:
             raise model_file.no_fixed_shape(what, signature or list(shape))
         return TensorInfo(
             int(details["index"]), str(details["name"]), shape, np.dtype(details["dtype"]), _quantization(details, what)
         )
 
 
-def _construct(path: Path, threads: int, library: TfliteLibrary) -> Any:
+def _construct(path: Path, threads: int, library: TfliteLibrary, kernels: Kernels) -> Any:
     """Construct without a delegate, in under a millisecond: shows a damaged file, and a library that does not work."""
     try:
-        return library.construct(path, threads, [])
+        return library.construct(path, threads, [], kernels)
     except MemoryError as error:
         raise model_file.too_large(path.name) from error
     except (ValueError, RuntimeError) as error:  # a damaged name is a ValueError too: it is no UTF-8

@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from visiond.engine.edgetpu import LoadDelegate
 from visiond.engine.runtimes.installed import import_runtime, pip, version_of
+from visiond.engine.runtimes.kernels import RESOLVERS, Kernels
 from visiond.engine.runtimes.unavailable import RuntimeUnavailable
 
-Construct = Callable[[Path, int, Sequence[Any]], Any]  # model, threads, delegates → the library's own Interpreter
+Construct = Callable[[Path, int, Sequence[Any], Kernels], Any]  # → the library's own Interpreter
 
 _AUTO: Final = "set runtime: auto, which takes what is installed"  # Coral's own pycoral is for Python up to 3.9
 _TFLITE_RUNTIME_PYTHON: Final = (3, 11)  # the last one that tflite-runtime 2.14 on PyPI is made for
@@ -34,7 +35,7 @@ def litert() -> TfliteLibrary:
     """LiteRT, the maintained one. Raises RuntimeUnavailable."""
     module = import_runtime("ai_edge_litert.interpreter", "LiteRT", pip("install ai-edge-litert"))
     version = f"LiteRT {version_of('ai-edge-litert', module)}"
-    return TfliteLibrary(version, _constructor(module.Interpreter), module.load_delegate)
+    return TfliteLibrary(version, _constructor(module), module.load_delegate)
 
 
 def tflite_runtime() -> TfliteLibrary:
@@ -51,7 +52,7 @@ def tflite_runtime() -> TfliteLibrary:
         else _AUTO,
     )
     version = f"tflite-runtime {version_of('tflite-runtime', importlib.import_module('tflite_runtime'))}"
-    return TfliteLibrary(version, _constructor(module.Interpreter), module.load_delegate)
+    return TfliteLibrary(version, _constructor(module), module.load_delegate)
 
 
 def pycoral() -> TfliteLibrary:
@@ -63,12 +64,12 @@ def pycoral() -> TfliteLibrary:
         raise RuntimeUnavailable(f"pycoral {version} cannot be given a delegate with options", _AUTO)
     # Google's names the runtime's module `tflite`; feranick's imports the two names themselves.
     base = module if hasattr(module, "load_delegate") else module.tflite
-    plain = _constructor(base.Interpreter)
+    plain = _constructor(base)
 
-    def construct(path: Path, threads: int, delegates: Sequence[Any]) -> Any:
+    def construct(path: Path, threads: int, delegates: Sequence[Any], kernels: Kernels) -> Any:
         made = module.make_interpreter(str(path), delegate=delegates[0]) if delegates else None
         # feranick's returns None for every error: the same call without it fails as well, and says why.
-        return made if made is not None else plain(path, threads, delegates)
+        return made if made is not None else plain(path, threads, delegates, kernels)
 
     below = base.Interpreter.__module__.partition(".")[0]
     below_version = version_of(below, importlib.import_module(below))
@@ -76,9 +77,17 @@ def pycoral() -> TfliteLibrary:
     return TfliteLibrary(version, construct, base.load_delegate)
 
 
-def _constructor(interpreter: Callable[..., Any]) -> Construct:
-    def construct(path: Path, threads: int, delegates: Sequence[Any]) -> Any:
-        return interpreter(model_path=str(path), num_threads=threads, experimental_delegates=list(delegates) or None)
+def _constructor(module: Any) -> Construct:
+    """`module` has the class Interpreter; a module of a few names takes the rest from where the class was made."""
+
+    def construct(path: Path, threads: int, delegates: Sequence[Any], kernels: Kernels) -> Any:
+        more = {}
+        if kernels != "xnnpack":
+            resolvers = sys.modules[module.Interpreter.__module__].OpResolverType
+            more["experimental_op_resolver_type"] = resolvers[RESOLVERS[kernels]]
+        return module.Interpreter(
+            model_path=str(path), num_threads=threads, experimental_delegates=list(delegates) or None, **more
+        )
 
     return construct
 

@@ -35,13 +35,14 @@ def _lines(name: str, entry: Entry, source: str, checksums: Mapping[str, str]) -
     labels = labels_name(entry)
     if entry.labels is not None and labels is not None:
         yield f"labels: {{path: {json.dumps(labels)}, offset: {entry.labels.offset}}}"
-    yield from _section("input", entry.input)
-    yield from _section("output", entry.output)
+    yield from section_lines("input", entry.input)
+    yield from section_lines("output", entry.output)
     yield f"license: {json.dumps(entry.license)}"
     yield f"source: {json.dumps(source)}"
 
 
-def _section(title: str, section: BaseModel) -> Iterator[str]:
+def section_lines(title: str, section: BaseModel) -> Iterator[str]:
+    """Yield a section of model.yaml with the keys that were given."""
     yield f"{title}:"
     for key, value in section.model_dump(mode="json", exclude_unset=True).items():
         yield f"  {key}: {json.dumps(value)}"

@@ -19,10 +19,14 @@ _RENAME_EXCHANGE: Final = 2
 
 
 class Staging:
-    """DIR/.NAME.fetching, for one process at a time; what is in it stays for the next run when this one fails."""
+    """DIR/.NAME.fetching, for one process at a time; what is in it stays for the next run when this one fails.
 
-    def __init__(self, parent: Path, name: str) -> None:
-        self.folder = parent / f".{name}.fetching"
+    `verb` says what is done there: fetch, or convert.
+    """
+
+    def __init__(self, parent: Path, name: str, verb: str = "fetch") -> None:
+        self.folder = parent / f".{name}.{verb}ing"
+        self._verb = verb
         self._target = parent / name
         self._lock = -1
 
@@ -48,7 +52,9 @@ class Staging:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(self._lock)
-            raise AlreadyRunningError(f"{self._target} is being fetched by another process; wait for it") from error
+            raise AlreadyRunningError(
+                f"{self._target} is being {self._verb}ed by another process; wait for it"
+            ) from error
 
     def _is_current(self) -> bool:
         try:

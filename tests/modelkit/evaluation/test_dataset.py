@@ -1,0 +1,112 @@
+"""Datasets: what is read, and what is refused in a sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from visiond.errors import DataError, NoInputError, UsageError, VisiondError
+from visiond.modelkit.evaluation.dataset import PictureProblem, load_dataset, open_picture
+from visiond.modelkit.labels import Labels
+
+LABELS = Labels(["background", "hot dog", "crane", None, "crane"])
+
+
+def picture(path: Path, size: tuple[int, int] = (8, 6)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.zeros((size[1], size[0], 3), np.uint8)).save(path)
+    return path
+
+
+def coco(folder: Path, **changes: Any) -> Path:
+    picture(folder / "images" / "a.png", (40, 30))
+    content = {
+        "images": [{"id": 7, "file_name": "a.png", "width": 40, "height": 30}],
+        "annotations": [{"image_id": 7, "category_id": 52, "bbox": [4, 3, 20, 15]}],
+        "categories": [{"id": 52, "name": "hot dog"}, {"id": 53, "name": "pizza"}],
+    }
+    path = folder / "instances.json"
+    path.write_text(json.dumps({**content, **changes}))
+    return path
+
+
+def test_folders_are_classes(tmp_path: Path) -> None:
+    picture(tmp_path / "Hot_Dog" / "b.png")
+    picture(tmp_path / "crane" / "a.jpg")
+    (tmp_path / "crane" / "notes.txt").write_text("")
+    found = load_dataset(tmp_path, LABELS, "classification")
+    assert [(each.name, ids) for each, ids in zip(found.paths, [{1}, {2, 4}], strict=True)] == [
+        ("b.png", {1}),
+        ("a.jpg", {2, 4}),
+    ]
+    assert [set(each.class_ids) for each in found.pictures] == [{1}, {2, 4}], "two classes of one name: either is right"
+
+
+def test_a_folder_that_is_no_label_is_named_with_the_nearest(tmp_path: Path) -> None:
+    picture(tmp_path / "hotdog" / "a.png")
+    picture(tmp_path / "xyzzy" / "a.png")
+    with pytest.raises(DataError, match=r"'hotdog' \(the nearest label is 'hot dog'\), 'xyzzy' is none of the package"):
+        load_dataset(tmp_path, LABELS, "classification")
+
+
+def test_fewer_pictures_are_drawn_evenly(tmp_path: Path) -> None:
+    for name in ("hot dog", "crane"):
+        for number in range(10):
+            picture(tmp_path / name / f"{number}.png")
+    found = load_dataset(tmp_path, LABELS, "classification", most=4)
+    assert sorted(each.parent.name for each in found.paths) == ["crane", "crane", "hot dog", "hot dog"]
+
+
+def test_coco_is_matched_by_name_and_its_ids_become_the_packages(tmp_path: Path) -> None:
+    found = load_dataset(coco(tmp_path), LABELS, "detection")
+    assert found.paths == (tmp_path / "images" / "a.png",)
+    assert not hasattr(found, "class_ids")
+    (annotation,) = found.truth["annotations"]  # type: ignore[union-attr]
+    assert (annotation["category_id"], annotation["area"], annotation["iscrowd"]) == (1, 300, 0)
+    assert load_dataset(tmp_path, LABELS, "detection").paths == found.paths, "a folder with one json"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"images": None}, "has no list 'images'"),
+        ({"images": []}, "names no images"),
+        ({"annotations": [{"image_id": 7, "category_id": 53, "bbox": [0, 0, 1, 1]}]}, "'pizza' is none of"),
+        ({"annotations": [{"image_id": 8, "category_id": 52, "bbox": [0, 0, 1, 1]}]}, "image 8, which is none"),
+        ({"annotations": [{"image_id": 7, "category_id": 52, "bbox": [0, 0, 1]}]}, "bbox is [0, 0, 1]"),
+        ({"annotations": [{"image_id": 7, "bbox": [0, 0, 1, 1]}]}, "annotations[0] has no category_id"),
+        ({"categories": [{"id": "x", "name": "hot dog"}]}, "no whole number"),
+    ],
+)
+def test_what_is_not_cocos_is_refused_with_the_place(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(DataError) as error:
+        load_dataset(coco(tmp_path, **changes), LABELS, "detection")
+    assert words in str(error.value)
+    assert str(tmp_path) in str(error.value)
+
+
+def test_what_is_no_dataset(tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text("{")
+    cases: list[tuple[Path, str, type[VisiondError], str]] = [
+        (tmp_path / "none", "classification", NoInputError, "is no folder"),
+        (tmp_path, "classification", DataError, "holds no labelled picture"),
+        (tmp_path / "none.json", "detection", NoInputError, "cannot be read"),
+        (tmp_path / "bad.json", "detection", DataError, "is no JSON"),
+        (tmp_path, "pose", UsageError, "not pose"),
+    ]
+    for path, task, kind, words in cases:
+        with pytest.raises(kind, match=words):
+            load_dataset(path, LABELS, task)
+
+
+def test_a_picture_that_does_not_open(tmp_path: Path) -> None:
+    cut = picture(tmp_path / "cut.png", (200, 200))
+    cut.write_bytes(cut.read_bytes()[:60])
+    for path, words in ((cut, "is no picture that can be used"), (tmp_path / "gone.png", "does not exist")):
+        with pytest.raises(PictureProblem, match=words):
+            open_picture(path)
