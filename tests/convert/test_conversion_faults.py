@@ -180,7 +180,8 @@ def onnx_model(folder: Path, nodes: list[tuple[str, str]], **fields: object) -> 
         [helper.make_tensor_value_info("picture", fields.get("dtype", TensorProto.FLOAT), shape)],  # type: ignore[arg-type]
         [helper.make_tensor_value_info("out", TensorProto.FLOAT, shape)],
     )
-    opsets = [helper.make_opsetid(domain, 17 if not domain else 1) for domain in {"", *(each for each, _ in nodes)}]
+    opset = fields.get("opset", 17)
+    opsets = [helper.make_opsetid(domain, opset if not domain else 1) for domain in {"", *(each for each, _ in nodes)}]  # type: ignore[arg-type]
     path = folder / "net.onnx"
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
     return path
@@ -197,6 +198,13 @@ def test_onnx_operators_that_cannot_be_converted_are_named(tmp_path: Path, pictu
     text = refused(path, tmp_path / "out", pictures, "float32")
     assert "SoftmaxCrossEntropyLoss" in text
     assert str(path) in text
+
+
+def test_onnx_of_an_opset_that_is_too_new(tmp_path: Path, pictures: Path) -> None:
+    path = onnx_model(tmp_path, [("", "Relu")], opset=99)
+    text = refused(path, tmp_path / "out", pictures, "float32")
+    assert "has opset 99, and " in text
+    assert "opset_version=18" in text
 
 
 def test_onnx_that_takes_another_type(tmp_path: Path, pictures: Path) -> None:

@@ -130,16 +130,8 @@ def test_without_room_nothing_is_left(folder: Path, tmp_path: Path) -> None:
 def test_what_is_wrong_is_one_sentence_and_an_exit_code(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Told by the child, through its parent."""
+    """Told by the child, through its parent, before TensorFlow is loaded."""
     (tmp_path / "empty").mkdir()
-    target = tmp_path / "to"
-    told = []
-    for arguments in (
-        [*command(folder, target), "--representative", str(tmp_path / "empty")],
-        ["models", "convert", str(folder / "net.keras"), "--to", str(target), *RECIPE, "--color", "gray"],
-    ):
-        assert main(arguments) == 65
-        told.append(capsys.readouterr().err.splitlines()[-1])
-        assert not target.exists() or not names(target)
-    assert f"{tmp_path / 'empty'} holds no picture" in told[0]
-    assert "with 3 channels, but input.color: gray makes 1" in told[1]
+    assert main([*command(folder, tmp_path / "to"), "--representative", str(tmp_path / "empty")]) == 65
+    assert f"{tmp_path / 'empty'} holds no picture" in capsys.readouterr().err.splitlines()[-1]
+    assert not names(tmp_path / "to")

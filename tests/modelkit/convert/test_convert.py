@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from modelkit.convert.stand_in import StandIn
 from visiond.cli import main
@@ -60,6 +61,7 @@ def test_what_the_child_makes_becomes_a_package(bench: Bench, capsys: pytest.Cap
     assert main(bench.command("--golden", str(bench.shapes / "golden2.png"))) == 0
     told = capsys.readouterr()
     assert told.out.splitlines()[0].split() == ["VARIANT", "INPUT", "SIZE", "GZIPPED"]
+    assert "warning: int8 found its ranges on 3 pictures" in told.out
     assert f"{bench.target} is a whole package, with net_int8.tflite as files.cpu" in told.out
     assert "  stand-in, input 192×144×3, 100 weights, 25.0 % of them zero: it is pruned" in told.err
     assert "  33 of 33 operators would run on an Edge TPU by its published rules" in told.err
@@ -274,7 +276,8 @@ def test_boxes_are_evaluated_with_cocos_json(bench: Bench, capsys: pytest.Captur
     """The truth here is what models/shapes promises of its golden pictures; all variants are one file here."""
     package = load_package(bench.shapes)
     names = [str(name) for name in package.load_labels().names]
-    width, height = 480, 360
+    with Image.open(bench.shapes / package.golden[0].image) as picture:
+        width, height = picture.size
     annotations = []
     for number, example in enumerate(package.golden):
         for expected in example.expect:

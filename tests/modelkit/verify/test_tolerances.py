@@ -102,6 +102,7 @@ def test_a_cause_must_be_worth_it() -> None:
     assert cause_of((own, row("other", 0.505)), {0: 0.5}, 0) is None, "half a point"
     assert cause_of((own, row("other", 0.54)), {0: 0.5}, 0) is None, "its interval holds the package's own"
     assert "40.0 points better" in (cause_of((own, row("other", 0.9)), {0: 0.5}, 0) or "")
+    assert "40.0 points better" in (cause_of((own, row("other", 0.9)), {-1: 0.0, 0: 0.003, 1: 0.017}, 0) or "")
     assert cause_of((own, row("other", 0.9)), {-1: 0.9, 0: 0.1, 1: 0.0}, 1) == (
         "the labels are shifted: with labels.offset: 0 it would be 90.0%"
     )

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from visiond.modelkit.convert import job
 from visiond.modelkit.convert.compiler import compile_for_edgetpu
@@ -20,6 +20,8 @@ from visiond.modelkit.convert.table import decimal_size
 from visiond.modelkit.convert.work import Work
 from visiond.modelkit.fetch.staging import Staging
 from visiond.modelkit.package import load_package
+
+_FEW_PICTURES: Final = 50
 
 
 class Assembly:
@@ -171,6 +173,12 @@ class Assembly:
             for row in rows
             if row.variant == "int8" and row.float_operators
         ]
+        calibrated = self._facts["pictures"]
+        if "int8" in self._request.variants and calibrated < _FEW_PICTURES and not self._facts["fake_quantized"]:
+            found.append(
+                f"int8 found its ranges on {calibrated} pictures, which may lack what the camera will see; give some "
+                "hundred with --representative"
+            )
         given = len(self._request.golden)
         if golden < given:
             found.append(

@@ -55,6 +55,9 @@ class Outcome:
         shipped = self._request.file_name(self._request.shipped)
         print(f"{target} is a whole package, with {shipped} as files.cpu; for visiond.yaml:", file=out)
         print(f"models: {{objects: {{package: {json.dumps(str(target.absolute()))}}}}}", file=out)
+        if self._request.shipped != "float32" and "float32" in self._request.variants:
+            reference = target / self._request.file_name("float32")
+            print(f"next, on the device:  visiond models verify {target} --reference {reference}", file=out)
 
 
 def edgetpu_text(file: Path) -> str:

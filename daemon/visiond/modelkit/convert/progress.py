@@ -18,10 +18,15 @@ class Progress:
     def __enter__(self) -> Self:
         if self._out.isatty() and find_spec("rich") is not None:
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
             from rich.progress import Progress as Bars
 
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            columns = (
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[count]}"),
+            )
             self._bars = Bars(*columns, TimeElapsedColumn(), console=Console(file=self._out), transient=True)
             self._bars.start()
         return self
@@ -40,12 +45,12 @@ class Progress:
             return
         if self._bar is not None:
             self._bars.remove_task(self._bar)
-        self._bar = self._bars.add_task(text, total=None)
+        self._bar = self._bars.add_task(text, total=None, count="")
 
     def tell(self, done: int, of: int) -> None:
         """Say how much of the step is done."""
         if self._bars is not None and self._bar is not None and of:
-            self._bars.update(self._bar, completed=done, total=of)
+            self._bars.update(self._bar, completed=done, total=of, count=f"{done}/{of}")
 
     def line(self, text: str) -> None:
         """Print a line, above the bar."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -84,7 +85,8 @@ class Broken:
 @dataclass(frozen=True, slots=True)
 class Report:
     """Everything. `pictures` are the names of those that the outputs were compared on; `shifts` holds what the
-    metric would be with class ids moved by so many. `suggested` are tolerances that hold now, with some slack.
+    metric would be with class ids moved by so many, and `cause` says what the dataset shows to be wrong. `suggested`
+    are tolerances that hold now, with some slack.
     """
 
     package: str
@@ -99,16 +101,26 @@ class Report:
     dataset: str | None
     sweep: tuple[SweepRow, ...]
     shifts: dict[int, float]
+    cause: str | None
     tolerances: dict[str, Any]
     broken: tuple[Broken, ...]
     unchecked: tuple[str, ...]
     suggested: dict[str, float | str]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+        """Plain values for JSON, which knows no NaN and no infinity: null stands for them."""
+        plain: dict[str, Any] = _finite(asdict(self))
+        return plain
 
     @property
     def all(self) -> Sequence[VariantReport]:
         """The reference first."""
         return self.reference, *self.variants
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, (list, tuple)) else value

@@ -150,6 +150,7 @@ def _report(subject: Subject, outcomes: Sequence[Outcome], dataset: Dataset | No
         dataset=None if subject.dataset is None else subject.dataset.name,
         sweep=sweep,
         shifts=shifts,
+        cause=cause,
         tolerances=limits.model_dump(exclude_none=True),
         broken=tuple(broken),
         unchecked=tuple(judge.unchecked(limits, dataset is not None, bool(real), reference.evaluation is not None)),

@@ -171,9 +171,6 @@ def _meaning(report: Report, show: Any) -> None:
         show.table(f"Meaning: {report.dataset}, {measured[0][1].pictures} pictures", head, rows)
     if report.sweep:
         _sweep(report, show)
-    for shift, value in report.shifts.items():
-        if shift and value > 2 * report.shifts[0]:
-            show.line(f"  with class ids moved by {shift:+d} it would be {value:.1%}: the labels are shifted", "red")
 
 
 def _sweep(report: Report, show: Any) -> None:
@@ -213,7 +210,7 @@ def _verdict(report: Report, show: Any) -> None:
     show.line()
     for each in report.broken:
         show.line(f"broken: {each.tolerance}: {each.text}", "bold red")
-    for text in report.unchecked:
+    for text in notes(report):
         show.line(f"note: {text}", "yellow")
     if report.broken:
         return
@@ -223,6 +220,12 @@ def _verdict(report: Report, show: Any) -> None:
         items = ", ".join(f"{key}: {value}" for key, value in report.suggested.items())
         show.line("model.yaml has no tolerances; these hold now:")
         show.line(f"tolerances: {{{items}}}")
+
+
+def notes(report: Report) -> list[str]:
+    """What is worth saying beside what is broken."""
+    told = any(report.cause in each.text for each in report.broken) if report.cause is not None else True
+    return [*report.unchecked, *([] if told or report.cause is None else [report.cause])]
 
 
 def _number(value: float | None) -> str:

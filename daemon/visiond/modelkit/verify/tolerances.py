@@ -12,6 +12,7 @@ from visiond.modelkit.verify.report import Broken, Meaning, SweepRow, VariantRep
 
 MAX_INPUT_QUANTA: Final = 1.0  # where only a convention is named: frameworks round otherwise
 _TELLING: Final = 64.0  # quanta; a limit beyond it would let anything pass
+_SHIFTED: Final = 5.0  # points; a few more hits with other labels are chance too
 _WORTH: Final = 1.0  # points; less between two recipes is chance
 _TWIN: Final = "check that it is the twin of the reference, and convert or compile it again"
 
@@ -72,13 +73,14 @@ def unchecked(tolerances: Tolerances, has_dataset: bool, has_pictures: bool, has
 def cause_of(sweep: tuple[SweepRow, ...], shifts: dict[int, float], offset: int) -> str | None:
     """Return what a dataset shows to be wrong, with the remedy; None where nothing is clearly better.
 
-    The labels come first: no recipe makes up for classes that are one off. `offset` is labels.offset.
+    Whichever gains more: labels that are one off, or another recipe. `offset` is labels.offset.
     """
     own = shifts.get(0, 0.0)
     shift = max(shifts, key=lambda each: shifts[each], default=0)
-    if shift and (shifts[shift] - own) * 100 >= _WORTH and shifts[shift] > 2 * own:
-        return f"the labels are shifted: with labels.offset: {offset + shift} it would be {shifts[shift]:.1%}"
     best = max(sweep, key=lambda row: row.points, default=None)
+    shifted = (shifts[shift] - own) * 100 if shift else 0.0
+    if shifted >= _SHIFTED and (best is None or shifted > best.points):
+        return f"the labels are shifted: with labels.offset: {offset + shift} it would be {shifts[shift]:.1%}"
     if best is not None and best.points >= _WORTH and best.meaning.value.low > _own(sweep).value.value:
         return f"with '{best.name}' it is {best.points:.1f} points better: correct input, if the training was so"
     return None

@@ -78,7 +78,7 @@ def verify_package(folder: Path, options: Options, out: TextIO, err: TextIO) -> 
 
 def _print(verified: Verified, options: Options, out: TextIO) -> None:
     if options.to_json:
-        print(json.dumps(verified.report.to_json(), ensure_ascii=False), file=out)
+        print(json.dumps(verified.report.to_json(), ensure_ascii=False, allow_nan=False), file=out)
         return
     from visiond.modelkit.verify.terminal import print_report
 

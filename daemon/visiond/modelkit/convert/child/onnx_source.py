@@ -44,8 +44,7 @@ def read_onnx(path: Path, size: tuple[int, int] | None, samples: Samples, scratc
     def reference(values: NDArray[np.float32]) -> list[NDArray[Any]]:
         return _run(model, given.name, values.transpose(0, 3, 1, 2) if first else values)
 
-    opset = max((each.version for each in model.opset_import if each.domain in _OWN_DOMAINS), default=0)
-    return graph_of(lambda picture: keras_model(picture), shape, f"ONNX model, opset {opset}", reference)
+    return graph_of(lambda picture: keras_model(picture), shape, f"ONNX model, opset {_opset(model)}", reference)
 
 
 def _load(path: Path) -> Any:
@@ -54,6 +53,12 @@ def _load(path: Path) -> Any:
 
     try:
         model = onnx.load(str(path))
+        opset, newest = _opset(model), onnx.defs.onnx_opset_version()
+        if opset > newest:
+            raise DataError(
+                f"{path} has opset {opset}, and {newest} is the newest that can be read here; export it with an older "
+                "one (torch.onnx.export(…, opset_version=18))"
+            )
         onnx.checker.check_model(model)
     except FileNotFoundError as error:
         raise DataError(f"{path}: its weights are not beside it ({error.filename}); copy the .data file too") from error
@@ -65,6 +70,10 @@ def _load(path: Path) -> Any:
     if not model.graph.node:
         raise DataError(f"{path} is no ONNX model: it has no operators; export it again")
     return model
+
+
+def _opset(model: Any) -> int:
+    return max((each.version for each in model.opset_import if each.domain in _OWN_DOMAINS), default=0)
 
 
 def _check_operators(path: Path, model: Any) -> None:

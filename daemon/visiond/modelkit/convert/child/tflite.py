@@ -100,6 +100,7 @@ def paired_difference(ours: list[NDArray[Any]], theirs: list[NDArray[Any]]) -> f
         if one.shape != paired.shape:
             return None
         expected = paired.astype(np.float64)
-        apart = np.abs(one - expected).max(initial=0.0) / max(np.abs(expected).max(initial=0.0), 1e-6)
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(one - expected).max(initial=0.0) / max(np.abs(expected).max(initial=0.0), 1e-6)
         worst = max(worst, float(apart) if np.isfinite(apart) else float("inf"))
     return worst
