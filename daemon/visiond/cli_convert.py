@@ -75,12 +75,12 @@ def add_verb(verbs: argparse._SubParsersAction[Any]) -> None:
 def _add_recipe(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--recipe", type=Path, metavar="model.yaml", help="task, labels, input, output as in a package")
     for name in ("task", "decoder", "activation", "resize", "interpolation", "color", "license"):
-        group.add_argument(f"--{name}", help=argparse.SUPPRESS if name == "license" else "as in docs/models.md")
+        group.add_argument(f"--{name}", help=argparse.SUPPRESS if name == "license" else "as in docs/package.md")
     for name in ("mean", "std"):
         group.add_argument(f"--{name}", type=_reals, metavar="A,B,C", help="one number per channel, or one for all")
     group.add_argument("--size", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="where the model leaves it open")
     for name in ("shorter-side", "pad"):
-        group.add_argument(f"--{name}", type=int, metavar="N", help="as in docs/models.md")
+        group.add_argument(f"--{name}", type=int, metavar="N", help="as in docs/package.md")
     group.add_argument("--labels", type=Path, metavar="FILE", help="one class on each line")
     group.add_argument(
         "--labels-offset", type=int, default=None, metavar="N", help="class id + N = line; 0 unless given"

@@ -73,7 +73,7 @@ def test_what_check_shows_is_what_it_prints(
 
 @pytest.mark.assets
 def test_each_field_of_the_json_is_told(document: str, assets: Path) -> None:
-    section = document.split("`--json` prints one object")[1].split("## Lints")[0]
+    section = document.split("## Look into a model")[1].split("## Lints")[0]
     for name in (FILE, f"{FILE}_edgetpu"):
         found = as_json(inspect_file(assets / "models" / f"{name}.tflite"))
         groups = [

@@ -114,7 +114,7 @@ class InputRecipe(Section):
         title="[width, height] in pixels",
         description="Width and height in pixels at which a model is served whose file leaves them open; else left out.",
     )
-    resize: Resize = Field("stretch", description="How the picture's shape meets the input's; see docs/models.md.")
+    resize: Resize = Field("stretch", description="How the picture's shape meets the input's; see docs/package.md.")
     interpolation: Interpolation = Field(
         "bilinear",
         description="Of OpenCV, or with pil_ of Pillow, which filters when it shrinks (as torchvision does).",

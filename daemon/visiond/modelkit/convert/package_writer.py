@@ -50,7 +50,7 @@ def _lines(
     digest: str,
 ) -> Iterator[str]:
     keys = request.recipe.keys
-    yield "# Written by `visiond models convert`. docs/models.md tells what each key means."
+    yield "# Written by `visiond models convert`. docs/package.md tells what each key means."
     yield f"name: {json.dumps(request.name)}"
     yield f"task: {keys.task}"
     yield "files:"

@@ -26,7 +26,7 @@ def labels_name(entry: Entry) -> str | None:
 
 
 def _lines(name: str, entry: Entry, source: str, checksums: Mapping[str, str]) -> Iterator[str]:
-    yield f"# Written by `visiond models fetch {name}`. Golden examples of your own prove an engine: docs/models.md."
+    yield f"# Written by `visiond models fetch {name}`. Golden examples of your own prove an engine: docs/package.md."
     yield f"name: {json.dumps(name)}"
     yield f"task: {entry.task}"
     yield "files:"

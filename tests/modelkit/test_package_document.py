@@ -1,4 +1,4 @@
-"""docs/models.md: its examples are packages, and its table of keys says what the format says."""
+"""docs/package.md: its examples are packages, and its table of keys says what the format says."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
 
 @pytest.fixture
 def document(root: Path) -> str:
-    return (root / "docs" / "models.md").read_text()
+    return (root / "docs" / "package.md").read_text()
 
 
 def rows(document: str) -> Iterator[tuple[str, str, str]]:
