@@ -12,6 +12,11 @@ from visiond import cli_bench, cli_convert
 
 def add_verbs(verbs: argparse._SubParsersAction[Any]) -> None:
     """`visiond models VERB`."""
+    help_text = "what is in a package: files, labels, recipe, licence; exit 1 where a file cannot be used"
+    teller = verbs.add_parser("info", help=help_text, description=help_text)
+    teller.set_defaults(verb=info)
+    teller.add_argument("package", type=Path, metavar="PACKAGE", help="a folder with a model.yaml")
+    teller.add_argument("--json", action="store_true", help="for programs: one JSON object, model.yaml as understood")
     help_text = "inputs, outputs, operators, and what of it runs on an Edge TPU, read from the file itself"
     inspector = verbs.add_parser("inspect", help=help_text, description=help_text)
     inspector.set_defaults(verb=inspect)
@@ -71,6 +76,13 @@ def _add_verify_verb(verbs: argparse._SubParsersAction[Any]) -> None:
     verifier.add_argument("--library", default="libedgetpu.so.1", metavar="FILE", help="libedgetpu, a name or a path")
     verifier.add_argument("--sysfs", type=Path, default=Path("/sys"), help=argparse.SUPPRESS)  # of a simulated stick
     verifier.add_argument("--dev", type=Path, default=Path("/dev"), help=argparse.SUPPRESS)
+
+
+def info(arguments: argparse.Namespace) -> int:
+    """Say what is in a package."""
+    from visiond.modelkit.package_text import info as tell
+
+    return tell(arguments.package, arguments.json, sys.stdout)
 
 
 def inspect(arguments: argparse.Namespace) -> int:
