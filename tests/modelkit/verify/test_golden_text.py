@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from visiond.modelkit.verify.golden_text import add_golden
@@ -49,6 +49,7 @@ def test_each_form_of_list(before: str, after: str) -> None:
 names = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), min_size=1, max_size=12)
 
 
+@example([], "block", False, "\x85")
 @given(st.lists(names, max_size=3), st.sampled_from(["block", "flow", "json"]), st.booleans(), names)
 def test_what_was_there_is_still_there_and_what_is_added_reads_back(
     images: list[str], form: str, tail: bool, label: str
@@ -62,10 +63,10 @@ def test_what_was_there_is_still_there_and_what_is_added_reads_back(
         text = json.dumps(content, indent=1)
     else:
         text = "# head\n" + yaml.safe_dump(content, default_flow_style=form == "flow", sort_keys=False)
-    example = {"image": "new.jpg", "expect": [{"label": label, "min_score": 0.25}]}
-    changed = add_golden(text, [example, DOG])
+    added = {"image": "new.jpg", "expect": [{"label": label, "min_score": 0.25}]}
+    changed = add_golden(text, [added, DOG])
     read = yaml.safe_load(changed)
-    assert read["golden"] == [*content.get("golden", []), example, DOG]
+    assert read["golden"] == [*content.get("golden", []), added, DOG]
     assert {key: value for key, value in read.items() if key != "golden"} == {
         key: value for key, value in content.items() if key != "golden"
     }

@@ -44,10 +44,14 @@ def _inserted(text: str, position: int, more: str) -> str:
 
 
 def _flow(example: Mapping[str, Any]) -> str:
-    """One example on one line, as people write them."""
-    return yaml.safe_dump(
-        dict(example), default_flow_style=True, sort_keys=False, width=_WIDE, allow_unicode=True
-    ).strip()
+    """One example on one line, as people write them; escaped where PyYAML would not read it back (a NEL, say)."""
+    for allow_unicode in (True, False):
+        text = yaml.safe_dump(
+            dict(example), default_flow_style=True, sort_keys=False, width=_WIDE, allow_unicode=allow_unicode
+        ).strip()
+        if yaml.safe_load(text) == dict(example):
+            break
+    return text
 
 
 def _before_bracket(node: yaml.CollectionNode) -> int:
