@@ -22,7 +22,8 @@ _TABLE: int = 1 << 10  # TensorFlow's bicubic takes its weights from a table of 
 def resample(pixels: Pixels, width: int, height: int, axis: Axis) -> Pixels:
     """Resize both axes by the weights that `axis` gives; nothing is rounded."""
     rows, columns = axis(pixels.shape[0], height), axis(pixels.shape[1], width)
-    return np.asarray(np.einsum("yh,hwc,xw->yxc", rows, pixels, columns, optimize=True))
+    low = (rows @ pixels.reshape(pixels.shape[0], -1)).reshape(height, *pixels.shape[1:])
+    return np.asarray(columns @ low)
 
 
 def nearest_centre(length: int, wanted: int) -> Weights:
