@@ -146,7 +146,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     for each in (daemon, checker, examiner):
         each.add_argument("-c", "--config", type=Path, help="default: $VISIOND_CONFIG, else /etc/visiond/visiond.yaml")
-    workshop = verbs.add_parser("models", help="look into models", description="Look into models.")
+    workshop = verbs.add_parser(
+        "models",
+        help="convert, look into, verify, measure and fetch models",
+        description="Convert, look into, verify, measure and fetch models.",
+    )
     cli_models.add_verbs(workshop.add_subparsers(metavar="VERB", required=True))
     verb("schema", schema, "print the JSON Schema of the configuration")
     reader = verb("status", status, "the daemon's state; exit 0 ok, 1 degraded or blind, 69 no daemon")

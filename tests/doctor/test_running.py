@@ -14,6 +14,7 @@ from visiond.doctor.report import Finding
 from visiond.doctor.running import Running, age_of, daemon_findings, stick_findings
 from visiond.doctor.stick_states import RECOMPILE
 from visiond.edgetpu.sticks import Stick
+from visiond.engine.served import NO_EDGETPU_FILE
 
 WORKER: dict[str, Any] = {"name": "usb:0", "engine": "edgetpu", "state": "starting", "failures": 0}
 WORKER |= {"last_failure": None, "golden": None}
@@ -119,6 +120,12 @@ def test_a_reason_is_taken_apart_by_its_state(state: str, reason: str, cause: st
     finding = of_stick({"state": state, "reason": reason})
     assert (finding.cause, finding.remedy) == (cause, remedy)
     assert cause not in finding.seen
+
+
+def test_a_model_without_a_twin_for_the_stick_is_told_once_and_not_here() -> None:
+    """The part about models tells it, with the remedy."""
+    assert of_model({"degraded": False, "reason": NO_EDGETPU_FILE}).state == "ok"
+    assert of_model({"degraded": False, "reason": "another one"}).state == "warn"
 
 
 def test_an_absent_stick_is_looked_for_at_other_ports() -> None:

@@ -136,6 +136,7 @@ def test_a_wrong_file_on_the_stick_is_not_taken(zoo: Zoo, tmp_path: Path, capsys
     ("given", "code", "told"),
     [
         ("none", 66, "there is no such folder"),
+        (__file__, 66, "is a file; give the folder that it lies in"),
         ("ftp://host/folder", 64, "begins with http:// or https://"),
         ("https://user:secret@host/", 64, "an address with a password in it"),
         ("http://", 64, "is no address"),

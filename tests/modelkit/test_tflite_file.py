@@ -176,5 +176,5 @@ def test_what_is_no_model_is_called_by_its_name(tmp_path: Path, content: bytes, 
 def test_what_is_no_file_is_told(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "none", tmp_path, tmp_path / "fifo", Path("/dev/zero"), Path("/proc/self/mem")):
-        with pytest.raises(NoInputError, match=r"; give the path of a \.tflite file"), open_model(path):
+        with pytest.raises(NoInputError, match=r"; give the path of a \.tflite or \.onnx file"), open_model(path):
             pass

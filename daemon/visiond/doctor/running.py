@@ -15,6 +15,7 @@ from visiond.doctor.report import Finding, State, ok, wrong
 from visiond.doctor.stick_states import RECOMPILE, STICK_STATES, StickState, stick_reason
 from visiond.doctor.usb import name_instead
 from visiond.edgetpu.sticks import Stick, parse_device
+from visiond.engine.served import NO_EDGETPU_FILE
 from visiond.errors import UnavailableError
 from visiond.status_report import read_status
 
@@ -161,7 +162,7 @@ def _engine(name: str, engine: Mapping[str, Any], sticks: Sequence[Mapping[str, 
     runtime = f" with {engine['runtime']}" if engine["runtime"] else ""
     seen = f"{engine['state']}{where}{runtime}{took} ({ASKED})"
     data = {key: engine[key] for key in ("state", "engine", "degraded", "runtime", "invoke_ms", "restarts", "golden")}
-    reason = engine["reason"] or engine["slow"]
+    reason = (None if engine["reason"] == NO_EDGETPU_FILE else engine["reason"]) or engine["slow"]
     failures = [] if engine["golden"] is None else engine["golden"]["failures"]
     if engine["state"] == "ready" and not engine["degraded"] and not reason and not failures:
         return ok("daemon", f"model {name}", seen, **data)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
+from pathlib import Path
 from typing import Final
 
 _BLOCK_BYTES: Final = 1 << 16
@@ -22,6 +23,13 @@ STRUCTS: Final = {code: struct.Struct(f"<{code}") for code in "bBhHiIqQfd?"}
 
 class Damaged(ValueError):
     """The bytes are not what they claim to be; the text says in a few words what does not fit."""
+
+
+def cannot_read(path: Path, error: OSError) -> str:
+    """Say that a model's file cannot be read, and what to do."""
+    if isinstance(error, PermissionError):
+        return f"{path} cannot be read by this user; give it read permission (chmod a+r), or use sudo"
+    return f"{path} cannot be read: {error.strerror}; give the path of a .tflite or .onnx file"
 
 
 class FileBytes:

@@ -18,7 +18,7 @@ from typing import Final
 
 from visiond.errors import DataError, NoInputError
 from visiond.modelkit import onnx_schema as schema
-from visiond.modelkit.file_bytes import Damaged, FileBytes, Region
+from visiond.modelkit.file_bytes import Damaged, FileBytes, Region, cannot_read
 from visiond.modelkit.onnx_model import STANDARD, Axis, OnnxModel, OnnxValue, OperatorKind
 from visiond.modelkit.protobuf import Field, fields, message, number, numbers, text
 from visiond.modelkit.tflite_model import printable
@@ -43,17 +43,17 @@ def open_onnx(path: Path) -> Iterator[OnnxModel]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO would wait for its writer
     except OSError as error:
-        raise NoInputError(f"{path} cannot be read: {error.strerror}; give the path of a model's file") from error
+        raise NoInputError(cannot_read(path, error)) from error
     head = b""
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise NoInputError(f"{path} is not a regular file; give the path of a model's file")
+            raise NoInputError(f"{path} is not a regular file; give the path of a .tflite or .onnx file")
         head = os.pread(descriptor, _HEAD_BYTES, 0)
         yield _read(Region(FileBytes(descriptor, _MAX_READ_BYTES)))
     except Damaged as error:
         raise DataError(f"{path} {_what_instead(head, error)}") from error
     except OSError as error:
-        raise NoInputError(f"{path} cannot be read: {error.strerror}; give the path of a model's file") from error
+        raise NoInputError(cannot_read(path, error)) from error
     finally:
         os.close(descriptor)
 

@@ -53,6 +53,8 @@ class Folder:
     """A folder with the files in it."""
 
     def __init__(self, folder: Path) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise NoInputError(f"--from {folder} is a file; give the folder that it lies in")
         if not folder.is_dir():
             raise NoInputError(f"--from {folder}: there is no such folder; is the stick mounted? `lsblk` shows it")
         self.text = str(folder)
