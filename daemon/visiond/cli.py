@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from visiond import __version__, cli_models
 from visiond.errors import OutputClosed, UsageError, VisiondError
+from visiond.standard_output import told_output
 
 _UNNAMED = Path()  # --bundle without a file's name
 
@@ -18,14 +18,13 @@ _UNNAMED = Path()  # --bundle without a file's name
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code; what a user can mend is one sentence on stderr."""
     try:
-        arguments = _parser().parse_args(argv)
-        code: int = arguments.verb(arguments)
-        sys.stdout.flush()
+        with told_output():
+            arguments = _parser().parse_args(argv)
+            code: int = arguments.verb(arguments)
     except VisiondError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     except (BrokenPipeError, OutputClosed):  # `visiond watch | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

@@ -23,6 +23,7 @@ _KEYS = {
     "mean": "input.mean",
     "std": "input.std",
     "pad": "input.pad",
+    "labels_offset": "labels.offset",
     "decoder": "output.decoder",
     "activation": "output.activation",
     "license": "license",
@@ -48,9 +49,7 @@ def add_verb(verbs: argparse._SubParsersAction[Any]) -> None:
         "--samples", type=int, default=200, metavar="N", help="so many of them, evenly drawn; 200 unless given"
     )
     how.add_argument("--variants", default="float32,float16,dynamic,int8", metavar="A,B", help="default: all four")
-    how.add_argument(
-        "--io", choices=("int8", "uint8"), default="int8", help="inputs and outputs of int8; int8 unless given"
-    )
+    how.add_argument("--io", choices=("int8", "uint8"), help="inputs and outputs of int8; int8 unless given")
     how.add_argument("--ship", metavar="VARIANT", help="what becomes files.cpu; default: int8 where it is made")
     what = parser.add_argument_group("what it is worth")
     what.add_argument(
@@ -88,10 +87,12 @@ def _add_recipe(group: argparse._ArgumentGroup) -> None:
 
 
 def _reals(text: str) -> tuple[float, ...]:
-    return tuple(float(word) for word in text.split(","))
-
-
-_reals.__name__ = "list of numbers"  # argparse: invalid list of numbers value
+    try:
+        return tuple(float(word) for word in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no list of numbers; give one per channel, as 123.7,116.3,103.5, or one for all"
+        ) from error
 
 
 def convert(arguments: argparse.Namespace) -> int:
@@ -129,6 +130,11 @@ def _request(arguments: argparse.Namespace) -> Request:
     for option, value in (("--samples", arguments.samples), ("--threads", arguments.threads)):
         if value < 1:
             raise UsageError(f"{option} {value}: give 1 or more")
+    if arguments.io is not None and "int8" not in variants:
+        raise UsageError(
+            f"--io {arguments.io}: is for int8, which is none of --variants {','.join(variants)}; add it there, or "
+            "leave --io out"
+        )
     return Request(
         source=source,
         form=form,
@@ -138,7 +144,7 @@ def _request(arguments: argparse.Namespace) -> Request:
         representative=arguments.representative,
         samples=arguments.samples,
         variants=variants,
-        io_type=arguments.io,
+        io_type=arguments.io or "int8",
         shipped=shipped_of(arguments.ship, variants),
         dataset=arguments.evaluate,
         golden=tuple(arguments.golden),
@@ -152,15 +158,18 @@ def _recipe(arguments: argparse.Namespace) -> Any:
 
     given = {key: getattr(arguments, option) for option, key in _KEYS.items() if getattr(arguments, option) is not None}
     if arguments.labels is not None:
-        given["labels.path"] = "labels.txt"
-        given["labels.offset"] = arguments.labels_offset or 0
+        given = {"labels.path": "labels.txt", "labels.offset": 0} | given
     if arguments.recipe is not None:
         if given:
-            option = next(option for option, key in (*_KEYS.items(), ("labels", "labels.path")) if key in given)
+            option = next(option for option, key in (("labels", "labels.path"), *_KEYS.items()) if key in given)
             raise UsageError(
                 f"--{option.replace('_', '-')}: stands in --recipe {arguments.recipe}; give one or the other"
             )
         return recipe_of_file(arguments.recipe)
+    if arguments.labels is None and arguments.labels_offset is not None:
+        raise UsageError(
+            "--labels-offset: there are no labels that it could count; give --labels FILE, or leave it out"
+        )
     channels = 1 if given.get("input.color") == "gray" else 3
     for key in ("input.mean", "input.std"):
         if len(given.get(key, ())) == 1:

@@ -158,6 +158,21 @@ def test_watch_into_head_ends_quietly(root: Path, daemon: Daemon) -> None:
     assert (code, done.stderr) == ("0", "")
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "arguments", [["schema"], ["--help"], ["models", "list"], ["models", "info", "{root}/models/shapes"], ["doctor"]]
+)
+def test_an_output_that_is_full_is_a_sentence(root: Path, arguments: list[str], unbuffered: str) -> None:
+    command = [sys.executable, "-m", "visiond", *(each.replace("{root}", str(root)) for each in arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(root / "daemon"), "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, timeout=60, check=False
+        )
+    text = one_sentence(done, 69)
+    assert text.startswith("the output cannot be written: No space left on device; make room there")
+
+
 def test_an_empty_socket_path_is_a_usage_error(visiond: Visiond, root: Path) -> None:
     assert "--socket" in one_sentence(visiond("run", "-c", root / "config" / "demo.yaml", "--socket", ""), 64)
 

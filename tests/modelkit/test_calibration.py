@@ -88,6 +88,17 @@ def test_pixels_beyond_the_range_are_counted() -> None:
     assert "127 of 256 pixel values are cut off" in text  # below zero, but for the one that rounds to it
 
 
+def test_pictures_that_were_too_dark_are_a_cause_where_pixels_are_cut_off() -> None:
+    """The preprocessing was right; the brightest pixel of all pictures was 231."""
+    text = calibration_remark([0] * 3, [255] * 3, facts("int8", 231 / 255 / 255, -128))
+    assert text is not None
+    assert "cut off; calibrate the model again with pictures that have gone through" in text
+    assert "and with brighter, darker, more varied ones (--representative) where they had, or " in text
+    wide = calibration_remark([0] * 3, [255] * 3, facts("uint8", 1 / 128, 128))
+    assert wide is not None
+    assert "more varied" not in wide  # no picture makes a range wider than pixels are
+
+
 def test_an_input_of_raw_values_wants_raw_pixels() -> None:
     text = calibration_remark([127.5] * 3, [127.5] * 3, facts("uint8", None, None))
     assert text is not None

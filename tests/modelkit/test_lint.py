@@ -185,7 +185,11 @@ def test_labels_are_counted_against_split_heads_and_raw_ssd(tmp_path: Path) -> N
 
 def test_labels_that_are_one_off_may_be_a_wrong_offset(tmp_path: Path) -> None:
     names = [f"c{n}" for n in range(11)]
-    assert "labels.offset: names 11 classes with offset 0" in only(classifier(tmp_path, labels=names))
+    text = only(classifier(tmp_path, labels=names))
+    assert "labels.offset: names 11 classes with offset 0" in text
+    assert "give offset: 1 if so, or the label file of this model if this one is another's, or has a line too" in text
+    assert text.endswith("a line too many")
+    assert only(classifier(tmp_path, labels=names[:9])).endswith("a line too few")
     assert classifier(tmp_path, labels=names, label_keys={"offset": 1}).remarks == ()
     assert classifier(tmp_path, labels=names[:10]).remarks == ()
     assert classifier(tmp_path).remarks == ()

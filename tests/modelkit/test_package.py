@@ -429,6 +429,15 @@ def test_fault_25_a_model_that_is_no_file(write: Write, make: Callable[[Path], N
     assert problems(folder) == [f"4:19: files.cpu.path: {model} {problem}"]
 
 
+@pytest.mark.parametrize("name", ["model.yaml", "detect.tflite"])
+def test_fault_25_a_file_instead_of_the_folder(write: Write, name: str) -> None:
+    file = write() / name
+    with pytest.raises(ConfigError) as error:
+        load_package(file)
+    remedy = "give the folder that it lies in; a model package is a folder with a model.yaml"
+    assert str(error.value) == f"{file} is a file; {remedy}"
+
+
 def test_fault_25_a_model_that_may_not_be_read(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write()
     model = folder / "detect.tflite"

@@ -62,7 +62,7 @@ def calibration_remark(mean: Sequence[float], std: Sequence[float], tensor: Tens
     lost = f", {cut} of {_PIXELS} pixel values are cut off" if cut > _CUT else ""
     return (
         f"input '{tensor.name}' is calibrated for {given}, and pixels come to {min(pixels):.3f} to {max(pixels):.3f}: "
-        f"{used} of {_PIXELS} levels are used{lost}; {_remedy(usual)}"
+        f"{used} of {_PIXELS} levels are used{lost}; {_remedy(usual, cut > _CUT)}"
     )
 
 
@@ -79,8 +79,10 @@ def _usual_range(tensor: TensorFacts) -> UsualRange | None:
     return next((usual for usual in _USUAL if abs(usual.low - low) < near and abs(usual.high - high) < near), None)
 
 
-def _remedy(usual: UsualRange | None) -> str:
+def _remedy(usual: UsualRange | None, is_cut: bool) -> str:
     again = "calibrate the model again with pictures that have gone through this package's preprocessing"
+    if is_cut:  # so it is too where the preprocessing was right, and no picture was as bright or as dark as pixels get
+        again += ", and with brighter, darker, more varied ones (--representative) where they had"
     if usual is None:
         return f"{again}, or give the mean and std that it was calibrated with"
     numbers = (", ".join(f"{value:g}" for value in values) for values in (usual.mean, usual.std))

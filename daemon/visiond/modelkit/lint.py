@@ -143,7 +143,10 @@ def _label_remarks(package: Package, facts: FileFacts) -> Iterator[Remark]:
     text = f"names {len(names)} classes with offset {offset}, and the model has {classes}"
     if abs(beyond) == 1:
         offset += beyond
-        yield Remark(("labels", "offset"), f"{text}: each may have its neighbour's name; give offset: {offset} if so")
+        lines = "few" if beyond < 0 else "many"
+        other = f"the label file of this model if this one is another's, or has a line too {lines}"
+        text = f"{text}: each may have its neighbour's name; give offset: {offset} if so, or {other}"
+        yield Remark(("labels", "offset"), text)
     elif beyond < 0:
         text = f"{text}: the last {-beyond} have no name"
         yield Remark(("labels", "path"), f"{text}; give the label file of this model")

@@ -189,6 +189,9 @@ def file_problem(path: Path, max_bytes: int | None = None) -> str | None:
         status = path.stat()
     except FileNotFoundError:
         return f"{path} does not exist; check the path, or copy the file there"
+    except NotADirectoryError:
+        file = next(each for each in path.parents if os.path.lexists(each))
+        return f"{file} is a file; give the folder that it lies in"
     except OSError as error:
         return f"{path} cannot be reached: {error.strerror}"
     if stat.S_ISDIR(status.st_mode):

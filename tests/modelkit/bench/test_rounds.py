@@ -11,7 +11,7 @@ from modelkit.bench.samples import ONE, STICK, TWO
 from visiond.modelkit.bench import rounds as bench_rounds
 from visiond.modelkit.bench.order import Order, order_for
 from visiond.modelkit.bench.report import Failure, Measured, Subject
-from visiond.modelkit.bench.rounds import Collected, measure_rounds, sum_up, sum_up_tool, turns_in_all
+from visiond.modelkit.bench.rounds import Collected, Step, measure_rounds, sum_up, sum_up_tool, turns_in_all
 from visiond.modelkit.bench.tool import ToolRun
 
 # A child that measures nothing: with two threads it takes twice as long, and `fault` is what it does at its end.
@@ -46,12 +46,20 @@ def orders(*subjects: Subject) -> dict[Subject, Order]:
     return {subject: order_for("package", subject, None) for subject in subjects}
 
 
+def rounds_of(
+    given: dict[Subject, Order], rounds: int, tool: Path | None, model: Path | None, step: Step
+) -> dict[Subject, Collected]:
+    collected = {subject: Collected() for subject in given}
+    measure_rounds(given, rounds, tool, model, step, collected)
+    return collected
+
+
 def test_every_round_has_all_of_them_and_every_second_one_is_turned_round(
     tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     child(tmp_path, monkeypatch)
     steps: list[str] = []
-    found = measure_rounds(orders(ONE, TWO), 3, None, None, steps.append)
+    found = rounds_of(orders(ONE, TWO), 3, None, None, steps.append)
     assert [json.loads(line)["threads"] for line in log.read_text().splitlines()] == [1, 2, 2, 1, 1, 2]
     assert len(steps) == turns_in_all(orders(ONE, TWO), 3, None) == 6
     one, two = (sum_up(subject, found[subject]) for subject in (ONE, TWO))
@@ -78,7 +86,7 @@ def test_a_process_that_dies_or_hangs_is_a_sentence_and_the_others_go_on(
 ) -> None:
     child(tmp_path, monkeypatch, fault)
     monkeypatch.setattr(bench_rounds, "DEADLINE_S", 1.0)
-    found = measure_rounds(orders(ONE, TWO), 2, None, None, lambda _: None)
+    found = rounds_of(orders(ONE, TWO), 2, None, None, lambda _: None)
     failed, went_on = sum_up(TWO, found[TWO]), sum_up(ONE, found[ONE])
     assert isinstance(failed, Failure)
     assert words in failed.text
@@ -92,7 +100,7 @@ def test_a_stick_that_takes_no_operator_is_not_passed_off_as_measured(
 ) -> None:
     child(tmp_path, monkeypatch, engine="cpu")
     order = Order("package", "edgetpu", "litert", 1, "xnnpack", {"port": "1-1"})
-    found = sum_up(STICK, measure_rounds({STICK: order}, 1, None, None, lambda _: None)[STICK])
+    found = sum_up(STICK, rounds_of({STICK: order}, 1, None, None, lambda _: None)[STICK])
     assert isinstance(found, Failure)
     assert "it ran on the CPU" in found.text
 
@@ -117,8 +125,32 @@ def test_a_tool_that_fails_takes_nothing_from_our_own_figures(tmp_path: Path, mo
     tool = tmp_path / "litert-benchmark"
     tool.write_text("#!/bin/sh\necho 'ERROR: no' >&2; exit 3\n")
     tool.chmod(0o755)
-    found = measure_rounds(orders(ONE, TWO), 2, tool, tmp_path / "m.tflite", lambda _: None)
+    found = rounds_of(orders(ONE, TWO), 2, tool, tmp_path / "m.tflite", lambda _: None)
     assert isinstance(sum_up(ONE, found[ONE]), Measured)
     assert sum_up_tool(ONE, found[ONE], tool) is None
     assert "ended with 3" in str(found[ONE].tool_failure)
     assert found[TWO].tool_failure is None, "the tool has no way without XNNPACK: it is not run for that"
+
+
+def test_what_is_finished_at_ctrl_c_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    child(tmp_path, monkeypatch)
+    collected = {subject: Collected() for subject in (ONE, TWO, STICK)}
+
+    def stop(step: str) -> None:
+        if step.startswith("round 2 of 3") and "2 threads" in step:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure_rounds(orders(ONE, TWO), 3, None, None, stop, collected)
+    one, two, stick = (sum_up(subject, mine) for subject, mine in collected.items())
+    assert isinstance(one, Measured)
+    assert isinstance(two, Measured)
+    assert (one.invoke.count, two.invoke.count) == (4, 4)
+    assert stick == Failure(STICK, "stopped before its first round was over")
+
+
+def test_a_turn_without_its_partner_is_not_compared() -> None:
+    mine = Collected(slices=[{"invoke_ms": [10.0]}, {"invoke_ms": [99.0]}], by_tool=[ToolRun(20, 10.0, 9.9, "median")])
+    found = sum_up_tool(ONE, mine, Path("/somewhere/litert-benchmark"))
+    assert found is not None
+    assert (found.ratio, found.our_p50_ms) == (1.0, 10.0)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +18,12 @@ import pytest
 from edgetpu_sim.simulator import Simulator
 from onnx_writer import Node, Value, pack, write
 from twins import classifier
+from visiond.board import Board, read_board
 from visiond.cli import main
+from visiond.modelkit.bench import drift, rounds, verb
+from visiond.modelkit.bench.order import Order
+from visiond.modelkit.bench.report import load_report
+from visiond.modelkit.bench.rounds import Collected
 
 QUICK = ["--rounds", "2", "--threads", "1"]
 
@@ -75,6 +83,70 @@ def test_a_run_is_saved_and_compared_with_the_next(
         file.write(bytes(16))
     assert main(["models", "bench", str(other), *options, "--compare", str(saved)]) == 65
     assert "is another model than the one measured before" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_is_finished(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGINT in the third round: as a person would, while a child measures."""
+    began = []
+
+    def turn(order: Order, mine: Collected) -> None:
+        began.append(order)
+        if len(began) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        measure_turn(order, mine)
+
+    measure_turn = rounds._turn
+    monkeypatch.setattr(rounds, "_turn", turn)
+    saved = tmp_path / "run.json"
+    options = ["--threads", "1", "--delegate", "xnnpack", "--runtime", "litert", "--save", str(saved)]
+    assert main(["models", "bench", str(root / "models" / "shapes"), *options]) == 130
+    printed = capsys.readouterr()
+    assert "invoke alone" in printed.out
+    assert "stopped: 2 of 5 rounds have been measured" in printed.err
+    report = load_report(saved)
+    assert report.rounds == len(report.measured[0].invoke.round_p50_ms) == 2
+
+
+@pytest.mark.slow
+def test_ctrl_c_within_the_minutes_keeps_them_too(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read() -> Board:
+        boards.append(read_board())
+        if len(boards) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return boards[-1]
+
+    boards: list[Board] = []
+    measure_drift = functools.partial(drift.measure_drift, read=read)
+    monkeypatch.setattr(verb, "measure_drift", measure_drift)
+    options = ["--rounds", "1", "--threads", "1", "--delegate", "xnnpack", "--runtime", "litert", "--minutes", "5"]
+    found = bench(capsys, str(root / "models" / "shapes"), *options, code=130)
+    assert 0 < found["drift"]["seconds"] < 60
+    assert (len(found["measured"]), len(found["profiles"])) == (1, 1)
+
+
+@pytest.mark.slow
+def test_a_result_that_cannot_be_saved_is_printed_all_the_same(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+
+    def remove(*_: object) -> tuple[()]:
+        folder.rmdir()  # between the check and the end
+        return ()
+
+    monkeypatch.setattr(verb, "profile_each", remove)
+    options = ["--rounds", "1", "--threads", "1", "--delegate", "xnnpack", "--runtime", "litert"]
+    save = ["--save", str(folder / "run.json")]
+    assert main(["models", "bench", str(root / "models" / "shapes"), *options, *save]) == 69
+    printed = capsys.readouterr()
+    assert "invoke alone" in printed.out
+    assert "run.json cannot be written: No such file or directory; check the folder" in printed.err
 
 
 @pytest.mark.slow
@@ -194,6 +266,7 @@ def test_where_nothing_can_be_measured_the_reason_is_printed_and_the_exit_code_i
         (["--minutes", "nan"], "--minutes nan: give minutes", 64),
         (["--minutes", "-1"], "--minutes -1: give minutes", 64),
         (["--save", "{tmp}/nowhere/run.json"], "there is no folder", 66),
+        (["--save", "/sys/kernel/run.json"], "run.json cannot be written", 69),
         (["--save", "{tmp}"], "is a folder; give the file's name too", 64),
         (["--compare", "{tmp}/nowhere.json"], "cannot be read", 66),
         (["--against-tool", "{tmp}/nowhere"], "there is no such program", 66),

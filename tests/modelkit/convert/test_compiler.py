@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,13 @@ def test_without_it_the_command_is_told(model: Path, tmp_path: Path, monkeypatch
     compiled = compile_for_edgetpu(model, tmp_path / "package")
     assert compiled.file is None
     assert compiled.text.endswith(f"edgetpu_compiler -s -o {tmp_path}/package {tmp_path}/package/net_int8.tflite")
+
+
+def test_the_command_can_be_pasted(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    package = tmp_path / "my models" / "cat's"
+    command = compile_for_edgetpu(model, package).text.partition("is:  ")[2]
+    assert shlex.split(command) == [PROGRAM, "-s", "-o", str(package), str(package / model.name)]
 
 
 def test_it_is_run_as_its_help_says(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

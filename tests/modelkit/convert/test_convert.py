@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -112,6 +113,8 @@ def test_a_child_that_fails_is_a_sentence_and_what_is_finished_stays(
     said = capsys.readouterr().err.splitlines()
     assert said[-1].startswith(told)
     assert ("  chatter of a native library" in said) == (behaviour != "refuse")
+    kept = bench.to / ".net.converting"
+    assert said[-2] == f"what is finished is kept in {kept}, and the same command goes on there"
     assert bench.there() == [".net.converting"]
     assert sorted(path.name for path in (bench.to / ".net.converting").iterdir()) == [
         "net_dynamic.tflite",
@@ -202,6 +205,14 @@ def test_replace_leaves_the_old_package_until_the_new_one_is_whole(
         (["--name", "../up"], 64, "give at most 64 letters"),
         (["--samples", "0"], 64, "--samples 0: give 1 or more"),
         (["--mean", "0"], 64, "--mean: stands in --recipe"),
+        (["--mean", "a"], 64, "--mean: 'a' is no list of numbers; give one per channel, as 123.7,116.3,103.5"),
+        (["--labels-offset", "-1"], 64, "--labels-offset: stands in --recipe"),
+        (["--labels", "nowhere.txt"], 64, "--labels: stands in --recipe"),
+        (
+            ["--io", "uint8", "--variants", "float32"],
+            64,
+            "--io uint8: is for int8, which is none of --variants float32",
+        ),
         (["--representative", "nowhere"], 66, "--representative nowhere is no folder"),
         (["--golden", "nowhere.png"], 66, "--golden nowhere.png does not exist"),
         (["--evaluate", "nowhere.json"], 66, "nowhere.json cannot be read"),
@@ -255,12 +266,52 @@ def test_options_are_a_recipe_too(bench: Bench, capsys: pytest.CaptureFixture[st
         (["--mean", "0"], "--std: is missing"),
         (["--mean", "0,0", "--std", "255"], "--mean: needs 3 numbers with color: rgb"),
         (["--mean", "0", "--std", "0"], "--std: 0.0 is out of range"),
+        (["--mean", "0", "--std", "1", "--labels-offset", "1"], "--labels-offset: there are no labels"),
+        (["--mean", "0", "--std", "1", "--golden", str(bench.shapes / "golden2.png")], "and no class has a name; give"),
         (["--mean", "0", "--std", "1", "--resize", "strech"], "did you mean stretch?"),
         (["--mean", "0", "--std", "1", "--decoder", "scores"], "--decoder: scores does not fit task: detection"),
         (["--mean", "0", "--std", "1", "--labels", "nowhere.txt"], "--labels: nowhere.txt does not exist"),
     ):
         assert main([*given, *wrong, "--replace"]) == 64
         assert told in capsys.readouterr().err
+
+
+def test_every_wrong_number_of_the_options_is_told_once(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["models", "convert", str(bench.source), "--to", str(bench.to), "--task", "detection"]
+    assert main([*given, "--decoder", "yolov8", "--mean", "127.5,1", "--std", "0"]) == 64
+    first, second = capsys.readouterr().err.splitlines()
+    assert "--std: 0.0 is out of range" in first
+    assert second == "--mean: needs 3 numbers with color: rgb, one per channel, not 2"
+
+
+def test_what_is_printed_can_be_pasted(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    bench.to = bench.folder / "my models"
+    assert main(bench.command("--variants", "float32,int8")) == 0
+    (line,) = (each for each in capsys.readouterr().out.splitlines() if each.startswith("next, on the device:  "))
+    reference = str(bench.target / "net_float32.tflite")
+    assert shlex.split(line.partition(":  ")[2]) == [
+        *("visiond", "models", "verify", str(bench.target)),
+        *("--reference", reference),
+    ]
+
+
+@pytest.mark.parametrize("to", ["", "to", "absolute"])
+def test_a_warning_names_the_place_where_the_package_is(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, to: str
+) -> None:
+    """Found in the hidden folder, which is gone when it is read."""
+    monkeypatch.chdir(bench.folder)
+    (bench.folder / "labels.txt").write_text("ball\ncube\n")
+    bench.to = bench.folder / "to" if to == "absolute" else Path(to)
+    given = ["models", "convert", str(bench.source), "--variants", "int8", "--representative", str(bench.pictures)]
+    given += ["--task", "detection", "--decoder", "yolov8", "--mean", "0", "--std", "2550", "--labels", "labels.txt"]
+    assert main([*given, *(["--to", str(bench.to)] if to else [])]) == 0
+    told = capsys.readouterr().out
+    assert f"\nwarning: {bench.target / 'model.yaml'}:" in told
+    assert ".net.converting" not in told
 
 
 def test_json_is_one_object(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:

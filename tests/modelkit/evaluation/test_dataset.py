@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from visiond.errors import DataError, NoInputError, UsageError, VisiondError
-from visiond.modelkit.evaluation.dataset import PictureProblem, load_dataset, open_picture
+from visiond.modelkit.evaluation.dataset import PictureProblem, check_pictures, load_dataset, open_picture
 from visiond.modelkit.labels import Labels
 
 LABELS = Labels(["background", "hot dog", "crane", None, "crane"])
@@ -92,11 +92,17 @@ def test_what_is_not_cocos_is_refused_with_the_place(tmp_path: Path, changes: di
 
 def test_what_is_no_dataset(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "list.json").write_text("[]")
+    (tmp_path / "folders").mkdir()
     cases: list[tuple[Path, str, type[VisiondError], str]] = [
         (tmp_path / "none", "classification", NoInputError, "is no folder"),
-        (tmp_path, "classification", DataError, "holds no labelled picture"),
+        (tmp_path / "folders", "classification", DataError, "holds no labelled picture"),
         (tmp_path / "none.json", "detection", NoInputError, "cannot be read"),
         (tmp_path / "bad.json", "detection", DataError, "is no JSON"),
+        (tmp_path / "list.json", "detection", DataError, "categories; give COCO's annotation file of boxes"),
+        (tmp_path / "list.json", "classification", UsageError, "is a file, and .*; COCO's json is for detection"),
+        (tmp_path / "folders", "detection", DataError, "holds no json, and detection is measured on COCO's"),
+        (tmp_path, "detection", DataError, r"holds 2 json files \(bad.json, list.json\); give the one"),
         (tmp_path, "pose", UsageError, "not pose"),
     ]
     for path, task, kind, words in cases:
@@ -110,3 +116,22 @@ def test_a_picture_that_does_not_open(tmp_path: Path) -> None:
     for path, words in ((cut, "is no picture that can be used"), (tmp_path / "gone.png", "does not exist")):
         with pytest.raises(PictureProblem, match=words):
             open_picture(path)
+
+
+def test_all_the_bad_pictures_are_named_at_once(tmp_path: Path) -> None:
+    paths = [picture(tmp_path / f"{number}.png", (200, 200)) for number in range(8)]
+    told: list[tuple[int, int]] = []
+    check_pictures(paths, lambda done, of: told.append((done, of)))
+    assert told == [(done, 8) for done in range(1, 9)]
+    paths[1].write_bytes(paths[1].read_bytes()[:60])
+    paths[4].unlink()
+    with pytest.raises(
+        PictureProblem, match=r"1\.png is no picture .*, .*4\.png does not exist; copy them again, or take"
+    ):
+        check_pictures(paths, lambda _done, _of: None)
+    for path in paths:
+        path.write_bytes(b"")
+    with pytest.raises(PictureProblem) as error:
+        check_pictures(paths, lambda _done, _of: None)
+    assert str(error.value).count("is no picture") == 5
+    assert "and 3 more of 8 do not open" in str(error.value)

@@ -15,7 +15,7 @@ from visiond.modelkit.verify.findings import FindingsParity
 from visiond.modelkit.verify.numeric import OutputParity
 from visiond.modelkit.verify.preprocessing import ConventionParity
 from visiond.modelkit.verify.report import Meaning, SweepRow, VariantReport
-from visiond.modelkit.verify.tolerances import broken_by_input, broken_by_variant, cause_of, suggested, unchecked
+from visiond.modelkit.verify.tolerances import broken_by_input, broken_by_variant, cause_of, unchecked
 
 OUTPUT = OutputParity("scores", "values", 4.0, 0.5, 0.1, 0.01, 0.99, False, 0.9, (1,) * 11)
 FOUND = FindingsParity(8, top1=0.75, min_iou=0.6, max_score_gap=0.2, max_keypoint_gap=0.03)
@@ -27,9 +27,24 @@ def meaning(value: float, reach: float = 0.05) -> Meaning:
 
 def variant(**changes: Any) -> VariantReport:
     plain = VariantReport(
-        "cpu", "cpu.tflite", "LiteRT", "cpu", None, None, None, 0, 1, (), 1.0, (OUTPUT,), (), FOUND, meaning(0.7)
+        "cpu",
+        "cpu.tflite",
+        "LiteRT",
+        "cpu",
+        None,
+        None,
+        None,
+        0,
+        1,
+        (),
+        1.0,
+        (OUTPUT,),
+        (),
+        FOUND,
+        meaning(0.7),
+        (OUTPUT,),
     )
-    return replace(plain, **changes)
+    return replace(plain, **{"judged": changes.get("outputs", plain.judged), **changes})
 
 
 REFERENCE = variant(name="reference", meaning=meaning(0.72))
@@ -115,11 +130,11 @@ def test_what_was_not_measured_is_said() -> None:
     assert [note.partition(":")[0] for note in notes] == ["min_accuracy", "min_iou"]
 
 
-def test_what_is_suggested_holds() -> None:
-    found = suggested((variant(),), (ConventionParity("opencv_area", "", 1, 0, 0),), "detection")
-    limits = Tolerances.model_validate(found)
-    assert list(broken_by_variant(limits, variant(), REFERENCE, None)) == []
-    assert limits.convention == "opencv_area"
+def test_the_drawn_pictures_break_nothing_where_there_are_real_ones() -> None:
+    limits = Tolerances.model_validate({"mean_quanta": 1.0})
+    drawn = replace(OUTPUT, mean_quanta=25.8)
+    assert list(broken_by_variant(limits, variant(outputs=(drawn,), judged=(OUTPUT,)), REFERENCE, None)) == []
+    assert len(list(broken_by_variant(limits, variant(outputs=(drawn,)), REFERENCE, None))) == 1
 
 
 @pytest.mark.parametrize("key", sorted(TASKS_OF_TOLERANCE))

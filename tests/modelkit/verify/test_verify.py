@@ -298,6 +298,41 @@ def test_what_is_recorded_is_reproduced(assets: Path, tmp_path: Path, capsys: py
     assert {each["golden_passed"] for each in report["variants"]} == {2}
 
 
+def test_what_is_recorded_is_of_several_classes(
+    assets: Path, folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every folder has pictures of the same names, 0.png and so on."""
+    package = classifier(tmp_path / "small", assets)
+    arguments = ["--pictures", str(folders), "--record", "3"]
+    assert main(["models", "verify", str(package), *arguments]) == 0
+    capsys.readouterr()
+    golden = load_package(package).golden
+    assert len({example.expect[0].label for example in golden}) == 3
+    assert len({example.image for example in golden}) == 3
+    assert verified(capsys, package)[0] == 0
+
+
+def test_a_golden_picture_that_is_missing_is_told_at_its_line(
+    assets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = classifier(tmp_path / "small", assets, golden=True)
+    (package / "cat.jpg").unlink()
+    assert main(["models", "verify", str(package)]) == 78
+    err = capsys.readouterr().err
+    assert re.search(r"model\.yaml:1:\d+: golden\[0\]\.image: .*cat\.jpg does not exist; check the path", err)
+
+
+def test_a_reference_that_is_the_same_file_is_said_to_compare_nothing(
+    assets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = classifier(tmp_path / "small", assets)
+    code, report = verified(capsys, package, "--reference", package / "cpu.tflite")
+    assert code == 0
+    assert [each["name"] for each in report["variants"] if each["is_reference"]] == ["cpu litert no XNNPACK"]
+    (note,) = [note for note in report["unchecked"] if "is the reference itself" in note]
+    assert note.startswith("cpu litert no XNNPACK is the reference itself (cpu.tflite on the same runtime)")
+
+
 def test_nothing_is_recorded_of_what_is_broken(
     assets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -315,14 +350,18 @@ def test_what_cannot_be_used_is_a_sentence(assets: Path, tmp_path: Path, capsys:
     bad = tmp_path / "bad"
     (bad / "daisy").mkdir(parents=True)
     (bad / "daisy" / "a.jpg").write_bytes(b"no picture")
+    (bad / "daisy" / "b.jpg").write_bytes(b"nor this one")
+    keras = tmp_path / "forms.keras"
+    keras.write_bytes(b"PK\x03\x04\x14\x00\x00\x00")
     cases: list[tuple[list[object], int, str]] = [
         (["--pictures", empty], 65, "holds no picture"),
         (["--pictures", tmp_path / "none"], 66, "is no folder"),
         (["--pictures", bad / "daisy"], 65, "a.jpg is no picture that can be used"),
-        (["--dataset", bad], 65, "a.jpg is no picture that can be used"),
+        (["--dataset", bad], 65, "a.jpg is no picture that can be used (unreadable), {bad}/daisy/b.jpg is no picture"),
         (["--dataset", empty], 65, "holds no labelled picture"),
         (["--reference", tmp_path / "none.tflite"], 66, "does not exist"),
-        (["--reference", assets / "models" / "imagenet_labels.txt"], 65, "is not a TFLite model"),
+        (["--reference", assets / "models" / "imagenet_labels.txt"], 65, "is no TFLite model"),
+        (["--reference", keras], 65, "the float .tflite or .onnx: {keras} is a zip archive (a .keras file, perhaps)"),
         (["--most", 0], 64, "give 1 or more"),
         (["--record"], 64, "--record takes its golden examples from --pictures"),
         (["--html", tmp_path], 64, "is a folder"),
@@ -330,7 +369,9 @@ def test_what_cannot_be_used_is_a_sentence(assets: Path, tmp_path: Path, capsys:
     ]
     for arguments, code, words in cases:
         assert main(["models", "verify", str(package), *map(str, arguments)]) == code, arguments
-        assert words in capsys.readouterr().err
+        err = capsys.readouterr().err
+        assert words.format(bad=bad, keras=keras) in err
+        assert "running" not in err, "told before anything runs"
     (package / "cpu.tflite").unlink()
     (package / "cpu.tflite").write_bytes((assets / "models" / f"{SMALL}.tflite").read_bytes()[:5000])
     assert main(["models", "verify", str(package)]) == 65

@@ -32,6 +32,14 @@ class _Watch:
             self.step(sum(self.spans_ms) / 1000)
 
 
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C, after some invokes; `drift` is of those."""
+
+    def __init__(self, drift: Drift) -> None:
+        super().__init__()
+        self.drift = drift
+
+
 def measure_drift(
     order: Order,
     subject: Subject,
@@ -39,10 +47,18 @@ def measure_drift(
     step: Callable[[float], None],
     read: Callable[[], Board] = read_board,
 ) -> Drift:
-    """Invoke for so long, and look at the board each second; `step` gets the seconds so far. Raises Died."""
+    """Invoke for so long, and look at the board each second; `step` gets the seconds so far.
+
+    Raises Died, or Stopped.
+    """
     watch = _Watch(read, step)
     watch.boards.append(read())
-    converse_or_die(MODULE, replace(order, drift_s=seconds).as_json(), watch.hear)
+    try:
+        converse_or_die(MODULE, replace(order, drift_s=seconds).as_json(), watch.hear)
+    except KeyboardInterrupt:
+        if watch.spans_ms:
+            raise Stopped(sum_up_drift(subject, watch.spans_ms, watch.boards)) from None
+        raise
     return sum_up_drift(subject, watch.spans_ms, watch.boards)
 
 

@@ -60,10 +60,17 @@ def converse_or_die(module: str, order: dict[str, Any], hear: Hear) -> Message:
 
 
 def measure_rounds(
-    orders: dict[Subject, Order], rounds: int, tool: Path | None, model: Path | None, step: Step
-) -> dict[Subject, Collected]:
-    """Measure every subject `rounds` times; `step` is told what begins. `tool` runs `model` beside those it can run."""
-    collected = {subject: Collected() for subject in orders}
+    orders: dict[Subject, Order],
+    rounds: int,
+    tool: Path | None,
+    model: Path | None,
+    step: Step,
+    collected: dict[Subject, Collected],
+) -> None:
+    """Measure every subject `rounds` times; `step` is told what begins. `tool` runs `model` beside those it can run.
+
+    `collected` has one for each subject, and grows: after Ctrl-C what has come is in it.
+    """
     for number in range(rounds):
         for subject, by_tool in _turns(orders, tool, number):
             mine = collected[subject]
@@ -74,7 +81,6 @@ def measure_rounds(
                 _tool_turn(tool, model, subject, mine)
             else:
                 _turn(orders[subject], mine)
-    return collected
 
 
 def turns_in_all(orders: dict[Subject, Order], rounds: int, tool: Path | None) -> int:
@@ -86,6 +92,8 @@ def sum_up(subject: Subject, mine: Collected) -> Measured | Failure:
     """What all rounds say together."""
     if mine.failure is not None:
         return Failure(subject, mine.failure)
+    if not mine.slices:
+        return Failure(subject, "stopped before its first round was over")
     opened = mine.opened[-1]
     spans = {name: summarize([each[f"{name}_ms"] for each in mine.slices]) for name in _SPANS}
     return Measured(
@@ -104,8 +112,9 @@ def sum_up_tool(subject: Subject, mine: Collected, tool: Path) -> ToolMeasured |
     """Ours next to the tool's; None where it has not run."""
     if not mine.by_tool or mine.failure is not None or mine.tool_failure is not None:
         return None
-    ours = [statistics.median(each["invoke_ms"]) for each in mine.slices]
-    tools = [run.p50_ms for run in mine.by_tool]
+    pairs = list(zip(mine.slices, mine.by_tool, strict=False))  # Ctrl-C may have come between the two of a round
+    ours = [statistics.median(each["invoke_ms"]) for each, _ in pairs]
+    tools = [run.p50_ms for _, run in pairs]
     ratios = [our / its for our, its in zip(ours, tools, strict=True)]
     least = [run.min_ms for run in mine.by_tool if run.min_ms is not None]
     our_least = min(span for each in mine.slices for span in each["invoke_ms"])

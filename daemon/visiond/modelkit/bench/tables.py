@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TextIO
+from typing import Final, Literal, TextIO
+
+from visiond.modelkit.columns import split_columns, widths_of
+
+_GAP: Final = 2  # around rich's columns
+_EDGES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ def print_table(table: Table, out: TextIO) -> None:
 def plain_lines(table: Table) -> list[str]:
     """Return its lines, without the title, for whatever reads a pipe."""
     rows: list[Sequence[str]] = [[head.strip() for head in table.heads], *table.rows]
-    widths = [max(len(row[n]) for row in rows) for n in range(len(table.heads))]
+    widths = widths_of(rows)
     cells = [
         [
             cell.ljust(width) if head.endswith(" ") else cell.rjust(width)
@@ -46,9 +51,20 @@ def _print_rich(table: Table, out: TextIO) -> None:
     from rich.console import Console
     from rich.table import Table as Drawn
 
-    drawn = Drawn(title=table.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, collapse_padding=True)
-    for head in table.heads:
-        drawn.add_column(head.strip(), justify="left" if head.endswith(" ") else "right", overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*(cell.replace("[", "\\[") for cell in row))
-    Console(file=out, highlight=False).print(drawn)
+    console = Console(file=out, highlight=False)
+    heads = [head.strip() for head in table.heads]
+    title: str | None = table.title
+    for columns in split_columns(widths_of((heads, *table.rows)), console.width - _EDGES, _keys(table), _GAP):
+        drawn = Drawn(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, collapse_padding=True)
+        for n in columns:
+            justify: Literal["left", "right"] = "left" if table.heads[n].endswith(" ") else "right"
+            drawn.add_column(heads[n], justify=justify, overflow="fold")
+        for row in table.rows:
+            drawn.add_row(*(row[n].replace("[", "\\[") for n in columns))
+        console.print(drawn)
+        title = None
+
+
+def _keys(table: Table) -> int:
+    """How many columns name the row: up to the threads, or the first."""
+    return table.heads.index("THR") + 1 if "THR" in table.heads else 1

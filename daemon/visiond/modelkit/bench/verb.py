@@ -13,7 +13,7 @@ from visiond import __version__
 from visiond.board import read_board
 from visiond.errors import NoInputError, UsageError
 from visiond.modelkit.bench.comparison import Comparison, check_models, compare
-from visiond.modelkit.bench.drift import measure_drift
+from visiond.modelkit.bench.drift import Stopped, measure_drift
 from visiond.modelkit.bench.machine import describe_machine
 from visiond.modelkit.bench.order import Order, order_for
 from visiond.modelkit.bench.profile import profile_each
@@ -23,19 +23,28 @@ from visiond.modelkit.bench.report import (
     Drift,
     Failure,
     Measured,
+    Profile,
     Report,
     Subject,
     ToolMeasured,
     as_json,
     load_report,
 )
-from visiond.modelkit.bench.rounds import Died, can_run_tool, measure_rounds, sum_up, sum_up_program, turns_in_all
+from visiond.modelkit.bench.rounds import (
+    Collected,
+    Died,
+    can_run_tool,
+    measure_rounds,
+    sum_up,
+    sum_up_program,
+    turns_in_all,
+)
 from visiond.modelkit.bench.subjects import Wish, choose_subjects
 from visiond.modelkit.bench.text import print_comparison, print_report
 from visiond.modelkit.bench.tool import check_program, check_wheel
 from visiond.modelkit.bench.tool_turns import measure_turns
 from visiond.modelkit.package import Package, load_package
-from visiond.modelkit.verify.files import write_whole
+from visiond.modelkit.verify.files import check_writable, write_whole
 
 _SLICE_S: Final = 2.5  # about what one subject takes in one round, with its start
 _PROFILE_S: Final = 1.0
@@ -56,7 +65,10 @@ class Options:
 
 
 def bench(folder: Path, wish: Wish, options: Options, out: TextIO, err: TextIO) -> int:
-    """Measure, print, save; 0, or 1 where nothing could be measured. Raises a VisiondError in words."""
+    """Measure, print, save; 0, or 1 where nothing could be measured. Raises a VisiondError in words.
+
+    Raises KeyboardInterrupt after Ctrl-C, when what was finished is printed and saved.
+    """
     _check(options)
     package = load_package(folder)
     package.verify_files()
@@ -66,60 +78,105 @@ def bench(folder: Path, wish: Wish, options: Options, out: TextIO, err: TextIO) 
     if before is not None and not options.other_model:
         check_models(sha256, package.name, before)
     orders = {subject: order_for(str(package.folder), subject, stick) for subject in subjects}
-    report = measure(package, orders, sha256, options, err)
-    if options.save is not None:
-        text = json.dumps(as_json(report), ensure_ascii=False, indent=1)
-        write_whole(options.save.absolute(), f"{text}\n".encode())
+    report, stopped = measure(package, orders, sha256, options, err)
+    if stopped and not report.measured:
+        raise KeyboardInterrupt
     comparison = None if before is None else compare(report, before)
-    if options.to_json:
-        print(json.dumps(_with_comparison(report, comparison), ensure_ascii=False), file=out)
-    else:
-        print_report(report, out)
-        if comparison is not None:
-            print_comparison(comparison, out)
+    try:
+        _print(report, comparison, options, out)
+    finally:  # of the two, neither is lost with the other
+        if options.save is not None:
+            text = json.dumps(as_json(report), ensure_ascii=False, indent=1)
+            write_whole(options.save.absolute(), f"{text}\n".encode())
+    if stopped:
+        raise KeyboardInterrupt
     return 0 if report.measured else 1
+
+
+@dataclass(slots=True)
+class _Work:
+    """What has been measured so far."""
+
+    collected: dict[Subject, Collected]
+    summed: tuple[Measured | Failure, ...] = ()
+    tool: tuple[ToolMeasured, ...] = ()
+    tool_failure: str | None = None
+    profiles: tuple[Profile, ...] = ()
+    drift: Drift | None = None
+    cold: tuple[Failure, ...] = ()
 
 
 def measure(
     package: Package, orders: dict[Subject, Order], sha256: dict[str, str], options: Options, err: TextIO
-) -> Report:
-    """Measure everything that is asked for."""
+) -> tuple[Report, bool]:
+    """Measure everything that is asked for; True: Ctrl-C has ended it, and the report is of what came before."""
     began, board = datetime.datetime.now(datetime.UTC), read_board()
     program = _program(options.tool)
-    model = package.file("cpu") if package.files.cpu is not None else None
+    work = _Work({subject: Collected() for subject in orders})
+    stopped = False
     with Progress(err) as progress:
-        turns = turns_in_all(orders, options.rounds, program)
-        progress.begin(
-            f"measuring {len(orders)} variant{'s' * (len(orders) > 1)} of {package.name} in {options.rounds} rounds, "
-            f"about {turns * _SLICE_S:.0f} s",
-            turns,
-        )
-        collected = measure_rounds(orders, options.rounds, program, model, progress.step)
-        progress.end()
-        summed = [sum_up(subject, mine) for subject, mine in collected.items()]
-        measured = tuple(each for each in summed if isinstance(each, Measured))
-        failed = tuple(each for each in summed if isinstance(each, Failure))
-        by_tool, tool_failure = sum_up_program(collected, program)
-        if program is None and options.tool is not None and model is not None:
-            by_tool, tool_failure = _take_turns(measured, model, options.rounds, progress)
-        profiles = profile_each(package.folder, [each.subject for each in measured], _PROFILE_S)
-        drift, cold = _drift(measured, orders, options.minutes * 60, progress)
-    return Report(
+        try:
+            _carry_out(work, package, orders, options, program, progress)
+        except KeyboardInterrupt as stop:
+            stopped = True
+            work.drift = stop.drift if isinstance(stop, Stopped) else None
+    if not work.summed:  # within the rounds
+        _sum_up(work, program)
+    rounds = max(len(mine.slices) for mine in work.collected.values()) if stopped else options.rounds
+    if stopped:
+        print(f"stopped: {rounds} of {options.rounds} rounds have been measured", file=err)
+    report = Report(
         format=FORMAT,
         visiond=__version__,
         package=package.name,
         sha256=sha256,
-        frame=next((each["frame"] for mine in collected.values() for each in mine.opened), "none"),
-        rounds=options.rounds,
+        frame=next((each["frame"] for mine in work.collected.values() for each in mine.opened), "none"),
+        rounds=rounds,
         began=began.isoformat(timespec="seconds"),
         machine=describe_machine(board),
-        measured=measured,
-        failed=failed + cold,
-        tool=by_tool,
-        tool_failure=tool_failure,
-        profiles=profiles,
-        drift=drift,
+        measured=_measured(work),
+        failed=tuple(each for each in work.summed if isinstance(each, Failure)) + work.cold,
+        tool=work.tool,
+        tool_failure=work.tool_failure,
+        profiles=work.profiles,
+        drift=work.drift,
     )
+    return report, stopped
+
+
+def _carry_out(
+    work: _Work,
+    package: Package,
+    orders: dict[Subject, Order],
+    options: Options,
+    program: Path | None,
+    progress: Progress,
+) -> None:
+    """One part after the other, each into `work` when it is there: Ctrl-C may come at any time."""
+    model = package.file("cpu") if package.files.cpu is not None else None
+    turns = turns_in_all(orders, options.rounds, program)
+    progress.begin(
+        f"measuring {len(orders)} variant{'s' * (len(orders) > 1)} of {package.name} in {options.rounds} rounds, "
+        f"about {turns * _SLICE_S:.0f} s",
+        turns,
+    )
+    measure_rounds(orders, options.rounds, program, model, progress.step, work.collected)
+    progress.end()
+    _sum_up(work, program)
+    measured = _measured(work)
+    if program is None and options.tool is not None and model is not None:
+        work.tool, work.tool_failure = _take_turns(measured, model, options.rounds, progress)
+    work.profiles = profile_each(package.folder, [each.subject for each in measured], _PROFILE_S)
+    work.drift, work.cold = _drift(measured, orders, options.minutes * 60, progress)
+
+
+def _sum_up(work: _Work, program: Path | None) -> None:
+    work.summed = tuple(sum_up(subject, mine) for subject, mine in work.collected.items())
+    work.tool, work.tool_failure = sum_up_program(work.collected, program)
+
+
+def _measured(work: _Work) -> tuple[Measured, ...]:
+    return tuple(each for each in work.summed if isinstance(each, Measured))
 
 
 def _program(given: Path | None) -> Path | None:
@@ -173,6 +230,17 @@ def _check(options: Options) -> None:
         raise NoInputError(f"--save {options.save}: there is no folder {options.save.absolute().parent}; make it first")
     if options.save is not None and options.save.is_dir():
         raise UsageError(f"--save {options.save}: is a folder; give the file's name too")
+    if options.save is not None:
+        check_writable(options.save.absolute())
+
+
+def _print(report: Report, comparison: Comparison | None, options: Options, out: TextIO) -> None:
+    if options.to_json:
+        print(json.dumps(_with_comparison(report, comparison), ensure_ascii=False), file=out)
+        return
+    print_report(report, out)
+    if comparison is not None:
+        print_comparison(comparison, out)
 
 
 def _with_comparison(report: Report, comparison: Comparison | None) -> dict[str, Any]:

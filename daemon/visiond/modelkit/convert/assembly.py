@@ -62,8 +62,14 @@ class Assembly:
         """Load the package as the daemon will, and return what it warns of, at the place where it will be."""
         package = load_package(self._staging.folder)
         package.verify_files()
-        here, there = (f"{folder.absolute()}{os.sep}" for folder in (self._staging.folder, self._request.target))
-        return [line.replace(here, there) for line in package.remark_lines()]
+        return [self._placed(line) for line in package.remark_lines()]
+
+    def _placed(self, line: str) -> str:
+        """Name the places of a remark as they will be: its own is as --to was given, those in its text are absolute."""
+        here, there = self._staging.folder, self._request.target
+        line = line.replace(f"{here.absolute()}{os.sep}", f"{there.absolute()}{os.sep}")
+        own = f"{here}{os.sep}"
+        return f"{there}{os.sep}{line.removeprefix(own)}" if line.startswith(own) else line
 
     def _file(self, variant: str) -> Path:
         return self._staging.file(self._request.file_name(variant))

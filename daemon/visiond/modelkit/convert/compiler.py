@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -28,9 +29,8 @@ def compile_for_edgetpu(model: Path, package: Path) -> Compiled:
     """Compile an int8 model into its own folder; a failure is a sentence. `package` is where the model will be."""
     program = shutil.which(PROGRAM)
     if program is None:
-        return Compiled(
-            None, f"for an Edge TPU, on x86-64 where {PROGRAM} is:  {PROGRAM} -s -o {package} {package / model.name}"
-        )
+        command = shlex.join([PROGRAM, "-s", "-o", str(package), str(package / model.name)])
+        return Compiled(None, f"for an Edge TPU, on x86-64 where {PROGRAM} is:  {command}")
     target = model.with_name(f"{model.stem}_edgetpu.tflite")
     target.unlink(missing_ok=True)
     try:

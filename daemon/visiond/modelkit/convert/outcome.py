@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -57,7 +58,8 @@ class Outcome:
         print(f"models: {{objects: {{package: {json.dumps(str(target.absolute()))}}}}}", file=out)
         if self._request.shipped != "float32" and "float32" in self._request.variants:
             reference = target / self._request.file_name("float32")
-            print(f"next, on the device:  visiond models verify {target} --reference {reference}", file=out)
+            command = ["visiond", "models", "verify", str(target), "--reference", str(reference)]
+            print(f"next, on the device:  {shlex.join(command)}", file=out)
 
 
 def edgetpu_text(file: Path) -> str:

@@ -101,14 +101,26 @@ def recipe_of_options(given: Mapping[str, Any], labels: Path | None) -> Recipe:
     except pydantic.ValidationError as error:
         root, _ = read_tree(json.dumps(nested))
         assert root is not None, "JSON is YAML"
-        raise UsageError(
-            _sentences([(name_key(f.keypath), f.text) for f in findings(error, RecipeKeys, root)])
-        ) from error
+        found = [(name_key(f.keypath), f.text) for f in findings(error, RecipeKeys, root)]
+        raise UsageError(_sentences(found + _wrong_counts(nested["input"], found))) from error
     recipe = Recipe(keys, labels)
     if problems := recipe.problems():
         raise UsageError(_sentences(problems))
     return recipe
 
 
+def _wrong_counts(given: Mapping[str, Any], found: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return what `Recipe.problems` would say of mean and std, had it come to that: all is told at once."""
+    color, told = given.get("color", "rgb"), {key.partition("[")[0] for key, _ in found}
+    channels = 1 if color == "gray" else 3
+    return [
+        (f"input.{key}", f"needs {channels} numbers with color: {color}, one per channel, not {len(given[key])}")
+        for key in ("mean", "std")
+        if key in given and len(given[key]) != channels and told.isdisjoint({f"input.{key}", "input.color"})
+    ]
+
+
 def _sentences(problems: list[tuple[str, str]]) -> str:
-    return "\n".join(f"{OPTIONS.get(key.partition('[')[0], key)}: {text}" for key, text in problems)
+    """Say each once: one number for all channels is as wrong in the second as in the first."""
+    lines = (f"{OPTIONS.get(key.partition('[')[0], key)}: {text}" for key, text in problems)
+    return "\n".join(dict.fromkeys(lines))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import TextIO
+from typing import Final, TextIO
 
+from visiond.modelkit.columns import split_columns, widths_of
 from visiond.modelkit.convert.measurement import Measured
 
 Row = tuple[str, ...]
+
+_GAP: Final = 2  # between rich's columns without lines
 
 
 def print_table(rows: Sequence[Measured], out: TextIO) -> None:
@@ -17,7 +20,7 @@ def print_table(rows: Sequence[Measured], out: TextIO) -> None:
     if out.isatty() and find_spec("rich") is not None:
         _print_rich(head, body, out)
         return
-    widths = [max(len(row[column]) for row in (head, *body)) for column in range(len(head))]
+    widths = widths_of((head, *body))
     for row in (head, *body):
         cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
         print("  ".join(cells).rstrip(), file=out)
@@ -27,12 +30,16 @@ def _print_rich(head: Row, body: Sequence[Row], out: TextIO) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for position, title in enumerate(head):
-        table.add_column(title, justify="right" if position else "left", no_wrap=True)
-    for row in body:
-        table.add_row(*row)
-    Console(file=out).print(table)
+    console = Console(file=out)
+    for number, columns in enumerate(split_columns(widths_of((head, *body)), console.width, keys=1, gap=_GAP)):
+        if number:
+            console.print()
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for position in columns:
+            table.add_column(head[position], justify="right" if position else "left", no_wrap=True)
+        for row in body:
+            table.add_row(*(row[position] for position in columns))
+        console.print(table)
 
 
 def _head(rows: Sequence[Measured]) -> Row:

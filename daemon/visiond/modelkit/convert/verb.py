@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TextIO
 
-from visiond.errors import NoInputError, UsageError
+from visiond.errors import NoInputError, UsageError, VisiondError
 from visiond.modelkit.convert.assembly import Assembly
 from visiond.modelkit.convert.environment import find_python
 from visiond.modelkit.convert.progress import Progress
@@ -31,6 +31,10 @@ def convert(request: Request, to_json: bool, out: TextIO, err: TextIO) -> int:
             except KeyboardInterrupt:
                 progress.line("interrupted; what is finished is kept, and the same command goes on there")
                 raise
+            except VisiondError:
+                if Work(staging.folder).has_finished():
+                    progress.line(f"what is finished is kept in {staging.folder}, and the same command goes on there")
+                raise
             finally:
                 if staging.folder.exists():
                     Work(staging.folder).clear()
@@ -50,6 +54,11 @@ def _check(request: Request) -> None:
     if request.representative is not None and not request.representative.is_dir():
         raise NoInputError(
             f"--representative {request.representative} is no folder; give one with pictures like the camera's"
+        )
+    if request.golden and request.recipe.labels is None:
+        raise UsageError(
+            "--golden: a golden example names what is seen, and no class has a name; give --labels FILE, or `labels` "
+            "in --recipe"
         )
     for picture in request.golden:
         if not picture.is_file():

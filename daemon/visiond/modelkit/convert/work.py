@@ -55,6 +55,10 @@ class Work:
             os.fsync(out.fileno())
         part.rename(note)
 
+    def has_finished(self) -> bool:
+        """Whether there is anything that a later run may keep."""
+        return any(self._folder.glob("*.done"))
+
     def clear(self) -> None:
         """Remove what no later run needs: everything where nothing is finished."""
         shutil.rmtree(self._folder / _SCRATCH, ignore_errors=True)

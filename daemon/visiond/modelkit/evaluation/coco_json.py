@@ -29,7 +29,10 @@ def read_coco(path: Path) -> dict[str, list[dict[str, Any]]]:
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is no JSON ({error}); give COCO's annotation file") from error
     if not isinstance(content, Mapping):
-        raise DataError(f"{path} is not COCO's: it holds no object with images, annotations and categories")
+        raise DataError(
+            f"{path} is not COCO's: it holds no object with images, annotations and categories; give COCO's annotation "
+            "file of boxes"
+        )
     found = {key: _entries(path, content, key) for key in _KEYS}
     if not found["images"]:
         raise DataError(f"{path} names no images; give an annotation file with pictures")

@@ -6,16 +6,18 @@ Labelled folders (one folder a class, named as in the package's labels) for clas
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from visiond.cameras.pictures import SUFFIXES, PictureError, read_picture
 from visiond.errors import DataError, NoInputError, UsageError
 from visiond.modelkit.evaluation.coco_json import read_coco
 from visiond.modelkit.labels import Labels
 from visiond.modelkit.runner import Picture
+
+_MOST_NAMED: Final = 5  # of bad pictures
 
 
 class PictureProblem(DataError):
@@ -85,6 +87,11 @@ def load_dataset(path: Path, labels: Labels, task: str, most: int | None = None)
 
 def load_folders(path: Path, labels: Labels) -> LabelledFolders:
     """Read a folder whose folders are classes. Raises NoInputError and DataError in words."""
+    if path.is_file():
+        raise UsageError(
+            f"{path} is a file, and classification is measured on a folder with one folder of pictures for each class; "
+            "COCO's json is for detection"
+        )
     if not path.is_dir():
         raise NoInputError(f"{path} is no folder; give a folder with one folder of pictures for each class")
     folders = sorted(each for each in path.iterdir() if each.is_dir() and not each.name.startswith("."))
@@ -132,8 +139,26 @@ def open_picture(path: Path) -> Picture:
     try:
         return read_picture(path)[0]
     except PictureError as error:
-        what = "does not exist" if not path.exists() else f"is no picture that can be used ({error})"
-        raise PictureProblem(f"{path} {what}; copy it again, or take it out of the dataset") from error
+        raise PictureProblem(f"{path} {_why_not(path, error)}; copy it again, or take it out") from error
+
+
+def check_pictures(paths: Collection[Path], on_progress: Callable[[int, int], None]) -> None:
+    """Open each one, before hours of work. Raises PictureProblem that names all the bad ones, or the first five."""
+    bad = []
+    for number, path in enumerate(paths):
+        try:
+            read_picture(path)
+        except PictureError as error:
+            bad.append(f"{path} {_why_not(path, error)}")
+        on_progress(number + 1, len(paths))
+    if bad:
+        more = f", and {len(bad) - _MOST_NAMED} more of {len(paths)} do not open" if len(bad) > _MOST_NAMED else ""
+        them = "it" if len(bad) == 1 else "them"
+        raise PictureProblem(f"{', '.join(bad[:_MOST_NAMED])}{more}; copy {them} again, or take {them} out")
+
+
+def _why_not(path: Path, error: PictureError) -> str:
+    return f"is no picture that can be used ({error})" if path.exists() else "does not exist"
 
 
 def pictures_in(folder: Path) -> tuple[Path, ...]:
@@ -194,10 +219,15 @@ def _unknown(what: str, names: list[str], known: Iterable[str]) -> str:
 
 def _only_json(folder: Path) -> Path:
     found = sorted(folder.glob("*.json"))
-    if len(found) == 1:
-        return found[0]
-    many = ", ".join(each.name for each in found) or "none"
-    raise DataError(f"{folder} holds no single COCO json (there is: {many}); give the json file itself")
+    if not found:
+        raise DataError(
+            f"{folder} holds no json, and detection is measured on COCO's annotation file; put it there, beside its "
+            "pictures, or give it itself (folders of labelled pictures are for classification)"
+        )
+    if len(found) > 1:
+        many = ", ".join(each.name for each in found)
+        raise DataError(f"{folder} holds {len(found)} json files ({many}); give the one that is COCO's itself")
+    return found[0]
 
 
 def _beside(path: Path, name: str) -> Path:

@@ -56,5 +56,11 @@ def size_of(path: Path) -> int:
 
 def cannot_write(path: Path, error: OSError) -> UnavailableError:
     """Return the error for a file that cannot be written."""
-    remedy = "make room there" if error.errno in _FULL else "check the folder and its permissions"
-    return UnavailableError(f"{path} cannot be written: {error.strerror}; {remedy}, or give another folder with --to")
+    return UnavailableError(
+        f"{path} cannot be written: {error.strerror}; {remedy(error)}, or give another folder with --to"
+    )
+
+
+def remedy(error: OSError) -> str:
+    """Return what to do about a file that cannot be written."""
+    return "make room there" if error.errno in _FULL else "check the folder and its permissions"

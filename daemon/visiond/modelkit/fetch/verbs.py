@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from visiond.modelkit.catalogue import Entry, load_catalogue
+from visiond.modelkit.columns import widths_of
 from visiond.modelkit.fetch.order import Order
 from visiond.modelkit.fetch.origin import open_origin
 from visiond.modelkit.fetch.progress import Progress
 from visiond.modelkit.fetch.web import Patience
 from visiond.modelkit.inspection_text import size_text
+
+_INDENT: Final = 4
 
 
 def fetch(
@@ -51,10 +57,25 @@ def list_models(catalogue: Path | None, to_json: bool, out: TextIO) -> int:
         (name, entry.task, _runs_on(entry), _size(entry), entry.license, entry.about)
         for name, entry in known.models.items()
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = widths_of(rows)
+    room = shutil.get_terminal_size().columns if out.isatty() else _line_width(widths)
     for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), file=out)
+        for line in _lines(row, widths, room):
+            print(line.rstrip(), file=out)
     return 0
+
+
+def _lines(row: Sequence[str], widths: Sequence[int], room: int) -> list[str]:
+    """One line where all rows fit; else what it is about below, and all but the name below where that is not enough."""
+    cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+    beside = next((count for count in (len(cells), len(cells) - 1) if _line_width(widths[:count]) <= room), 1)
+    below = [] if beside == len(cells) else [cells[-1]] if beside > 1 else ["  ".join(cells[1:-1]), cells[-1]]
+    wrapped = [line for text in below for line in textwrap.wrap(text, max(20, room - _INDENT))]
+    return ["  ".join(cells[:beside]), *(f"{' ' * _INDENT}{line}" for line in wrapped)]
+
+
+def _line_width(widths: Sequence[int]) -> int:
+    return sum(widths) + 2 * (len(widths) - 1)
 
 
 def _runs_on(entry: Entry) -> str:

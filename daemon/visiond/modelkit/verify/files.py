@@ -2,23 +2,64 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 from visiond.errors import UnavailableError
+from visiond.modelkit.fetch.part_file import remedy
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write beside, then rename. Raises UnavailableError in words: no room, no such folder, no permission."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write beside, then rename; a link stays and its target is replaced, a pipe or a device is written into.
+
+    Raises UnavailableError in words: no room, no such folder, no permission.
+    """
     try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        if _is_special(path):
+            path.write_bytes(content)
+            return
+        target = _target(path)
+        beside = _beside(target)
+        try:
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(target)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
     except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise UnavailableError(
-            f"{path} cannot be written: {error.strerror}; make room there, or give another place"
-        ) from error
+        raise _cannot_write(path, error) from error
+
+
+def check_writable(path: Path) -> None:
+    """Raise UnavailableError now where `write_whole` would later, after minutes of work; nothing is left behind."""
+    try:
+        if _is_special(path):
+            if not os.access(path, os.W_OK):  # a pipe is not opened before there is something for its reader
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return
+        beside = _beside(_target(path))
+        beside.open("wb").close()
+        beside.unlink()
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _is_special(path: Path) -> bool:
+    return path.exists() and not path.is_file()
+
+
+def _target(path: Path) -> Path:
+    """Where the links lead, if it is one."""
+    return Path(os.path.realpath(path))
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{os.getpid()}")
+
+
+def _cannot_write(path: Path, error: OSError) -> UnavailableError:
+    return UnavailableError(f"{path} cannot be written: {error.strerror}; {remedy(error)}, or give another place")

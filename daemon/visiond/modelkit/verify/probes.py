@@ -9,6 +9,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from visiond.errors import ConfigError
 from visiond.modelkit.evaluation.dataset import pictures_in
 from visiond.modelkit.package import Package
 from visiond.modelkit.runner import Picture
@@ -29,12 +30,16 @@ class Probe:
 def probes_of(package: Package, pictures: Path | None, most: int, scratch: Path) -> tuple[Probe, ...]:
     """Return `most` pictures of a folder, evenly taken, else the golden ones; and two drawn ones, put into `scratch`.
 
-    Raises NoInputError or DataError in words for a folder without pictures.
+    Raises NoInputError or DataError in words for a folder without pictures, ConfigError at model.yaml's line for a
+    golden picture that is not there.
     """
     if pictures is not None:
         found = pictures_in(pictures)
         paths = found if len(found) <= most else tuple(found[n * len(found) // most] for n in range(most))
     else:
+        problems = package.golden_problems()
+        if problems:
+            raise ConfigError("\n".join(problems))
         paths = tuple(dict.fromkeys(package.folder / example.image for example in package.golden))[:most]
     real = tuple(Probe(path.name, path, False) for path in paths)
     return real + tuple(_drawn(name, picture, scratch) for name, picture in (("noise", noise()), ("ramps", ramps())))

@@ -30,11 +30,11 @@ class Progress:
         if self._bars is not None:
             self._bars.stop()
 
-    def begin(self, name: str) -> None:
-        """Begin with another variant."""
+    def begin(self, name: str, doing: str = "running") -> None:
+        """Begin with another variant, or with what comes before them."""
         self._name = name
         if self._bars is None:
-            print(f"running {name}", file=self._err, flush=True)
+            print(f"{doing} {name}", file=self._err, flush=True)
         else:
             if self._bar is not None:
                 self._bars.remove_task(self._bar)

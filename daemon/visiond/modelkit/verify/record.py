@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, TypeVar
 
 import cv2
 import numpy as np
@@ -37,6 +38,8 @@ _LEAST_IOU: Final = 0.5
 _IOU_SLACK: Final = 0.1
 _WITHIN: Final = 0.05
 
+_T = TypeVar("_T")
+
 
 @dataclass(slots=True)
 class _Example:
@@ -46,6 +49,11 @@ class _Example:
     name: str
     expect: list[dict[str, Any]] = field(default_factory=list)
     masks: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> set[str]:
+        """What is in the picture."""
+        return {str(each["label"]) for each in self.expect}
 
 
 def record(subject: Subject, verified: Verified, most: int, err: TextIO) -> None:
@@ -57,7 +65,7 @@ def record(subject: Subject, verified: Verified, most: int, err: TextIO) -> None
     if not any(package.load_labels().names):
         raise DataError(f"--record: {package.name} has no labels, and a golden example names one; give it labels")
     outcomes = [each for each in verified.outcomes[1:] if each.failure is None] or [verified.outcomes[0]]
-    examples = list(_examples(subject, outcomes, most, err))
+    examples = spread(list(_examples(subject, outcomes, err)), lambda each: each.labels, most)
     if not examples:
         raise DataError("--record: no picture has anything that every variant finds clearly; give others")
     written: list[Path] = []
@@ -99,21 +107,36 @@ def _write_manifest(package: Package, examples: list[_Example]) -> None:
     write_whole(path, text.encode())
 
 
-def _examples(subject: Subject, outcomes: list[Outcome], most: int, err: TextIO) -> Iterator[_Example]:
+def spread(found: Sequence[_T], labels_of: Callable[[_T], Set[str]], most: int) -> list[_T]:
+    """Return `most` of `found`, in their order: each time the one that holds the label told least so far, the rarer.
+
+    Folders are read by name, class by class: the first ones would all show the same.
+    """
+    left, chosen, told = list(range(len(found))), list[int](), Counter[str]()
+    while left and len(chosen) < most:
+        best = min(left, key=lambda number: min(told[label] for label in labels_of(found[number])))
+        left.remove(best)
+        chosen.append(best)
+        told.update(labels_of(found[best]))
+    return [found[number] for number in sorted(chosen)]
+
+
+def _examples(subject: Subject, outcomes: list[Outcome], err: TextIO) -> Iterator[_Example]:
+    """Yield one for each picture in which every variant finds something clearly."""
     package = subject.package
     taken = {_bytes(package.folder / example.image) for example in package.golden}
-    found = 0
+    names: set[str] = set()
     for number, probe in enumerate(subject.probes):
-        if probe.is_drawn or found == most:
+        if probe.is_drawn:
             continue
         if _bytes(probe.path) in taken:
             print(f"{probe.name} is a golden example already: left out", file=err)
             continue
-        example = _Example(probe.path, _free_name(package.folder, probe.name))
+        example = _Example(probe.path, _free_name(package.folder, probe.name, names))
         results = [outcome.runs[number].result for outcome in outcomes]
         _expect(example, results)
         if example.expect:
-            found += 1
+            names.add(example.name)
             yield example
         else:
             print(f"{probe.name}: nothing that every variant finds clearly: left out", file=err)
@@ -187,10 +210,12 @@ def _rounded(box: Box) -> list[float]:
     return [round(edge, 3) for edge in (box.ymin, box.xmin, box.ymax, box.xmax)]
 
 
-def _free_name(folder: Path, name: str) -> str:
-    """`name`, or, where that is taken, with a number."""
+def _free_name(folder: Path, name: str, taken: Set[str]) -> str:
+    """`name`, or, where that is taken (folders of classes may all have a 1.png), with a number."""
     stem, suffix = Path(name).stem, Path(name).suffix
     numbered = (f"{stem}-{number}{suffix}" for number in range(1, 1000))
     return next(
-        each for each in (f"golden-{name}", *(f"golden-{each}" for each in numbered)) if not (folder / each).exists()
+        each
+        for each in (f"golden-{name}", *(f"golden-{each}" for each in numbered))
+        if each not in taken and not (folder / each).exists()
     )

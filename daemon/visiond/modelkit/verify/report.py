@@ -34,7 +34,11 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class VariantReport:
-    """One variant against the reference. `failure` says why it gave nothing, or not all."""
+    """One variant against the reference. `failure` says why it gave nothing, or not all.
+
+    `outputs` are over all pictures, `judged` (what tolerances look at) over the real ones, over the drawn where there
+    are no others. `is_reference`: the same file on the same runtime, so that the comparison tells nothing.
+    """
 
     name: str
     file: str
@@ -51,6 +55,8 @@ class VariantReport:
     incomparable: tuple[str, ...]
     findings: FindingsParity | None
     meaning: Meaning | None
+    judged: tuple[OutputParity, ...]
+    is_reference: bool = False
 
     @property
     def is_unavailable(self) -> bool:
@@ -85,8 +91,8 @@ class Broken:
 @dataclass(frozen=True, slots=True)
 class Report:
     """Everything. `pictures` are the names of those that the outputs were compared on; `shifts` holds what the
-    metric would be with class ids moved by so many, and `cause` says what the dataset shows to be wrong. `suggested`
-    are tolerances that hold now, with some slack.
+    metric would be with class ids moved by so many, and `cause` says what the dataset shows to be wrong. `unchecked`
+    says what no tolerance looked at or can hold. `suggested` are tolerances that hold now, with some slack.
     """
 
     package: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -11,12 +11,13 @@ from visiond import __version__
 from visiond.errors import VisiondError
 from visiond.messages import StickOrder
 from visiond.modelkit.evaluation.average_precision import Interval, require_pycocotools
-from visiond.modelkit.evaluation.dataset import Dataset, load_dataset, open_picture
+from visiond.modelkit.evaluation.dataset import Dataset, check_pictures, load_dataset, open_picture
 from visiond.modelkit.evaluation.measure import Evaluation, agreement, shifted_labels
 from visiond.modelkit.manifest import InputRecipe, Tolerances
 from visiond.modelkit.package import Package
 from visiond.modelkit.runner import Variant
 from visiond.modelkit.tflite_file import open_model
+from visiond.modelkit.verify import suggestions as suggest
 from visiond.modelkit.verify import tolerances as judge
 from visiond.modelkit.verify.findings import findings_parity
 from visiond.modelkit.verify.numeric import numeric_parity
@@ -27,6 +28,7 @@ from visiond.modelkit.verify.probes import Probe
 from visiond.modelkit.verify.progress import Progress
 from visiond.modelkit.verify.report import Broken, Meaning, Report, SweepRow, VariantReport
 from visiond.modelkit.verify.sweep import describe, sweep_recipes
+from visiond.modelkit.verify.variants import ONNX
 
 _SHIFTS: Final = (-1, 0, 1)
 
@@ -69,13 +71,24 @@ def verify(subject: Subject, scratch: Path, progress: Progress) -> Verified:
         dataset = load_dataset(subject.dataset, package.load_labels(), package.task, subject.dataset_most)
         if package.task == "detection":
             require_pycocotools()
-    for probe in subject.probes:
-        open_picture(probe.path)
+    progress.begin("the pictures", "opening")
+    check_pictures(_all_pictures(subject, dataset), lambda done, of: progress.stage("opening them", done, of))
     outcomes = tuple(_run_all(subject, scratch, progress))
     reference = outcomes[0]
     if reference.opened is None:
         raise ReferenceFails(f"{reference.variant.name}: {reference.failure}", reference.exit_code)
     return Verified(_report(subject, outcomes, dataset), outcomes, dataset)
+
+
+def _all_pictures(subject: Subject, dataset: Dataset | None) -> tuple[Path, ...]:
+    """Return every picture that any variant will open, each once."""
+    paths = [probe.path for probe in subject.probes]
+    if dataset is not None and subject.dataset is not None:
+        paths += dataset.paths
+        if subject.sweep_most:
+            package = subject.package
+            paths += load_dataset(subject.dataset, package.load_labels(), package.task, subject.sweep_most).paths
+    return tuple(dict.fromkeys(paths))
 
 
 def _run_all(subject: Subject, scratch: Path, progress: Progress) -> Iterator[Outcome]:
@@ -135,6 +148,7 @@ def _report(subject: Subject, outcomes: Sequence[Outcome], dataset: Dataset | No
     offset = 0 if package.labels is None else package.labels.offset
     cause = judge.cause_of(sweep, shifts, offset)
     broken: list[Broken] = list(judge.broken_by_input(limits, preprocessing, best))
+    suggestions = suggest.suggested(reports[1:], preprocessing, package.task)
     for each in reports:
         broken += judge.broken_by_variant(limits, each, reports[0], cause)
     return Report(
@@ -153,9 +167,32 @@ def _report(subject: Subject, outcomes: Sequence[Outcome], dataset: Dataset | No
         cause=cause,
         tolerances=limits.model_dump(exclude_none=True),
         broken=tuple(broken),
-        unchecked=tuple(judge.unchecked(limits, dataset is not None, bool(real), reference.evaluation is not None)),
-        suggested=judge.suggested(reports[1:], preprocessing, package.task),
+        unchecked=tuple(_unchecked(subject, limits, suggestions, reports, dataset)),
+        suggested=suggestions,
     )
+
+
+def _unchecked(
+    subject: Subject,
+    limits: Tolerances,
+    suggestions: dict[str, float | str],
+    reports: Sequence[VariantReport],
+    dataset: Dataset | None,
+) -> Iterator[str]:
+    """Yield what no tolerance looks at, and why; without tolerances, the same of those that are suggested."""
+    names = {drawn: [probe.name for probe in subject.probes if probe.is_drawn is drawn] for drawn in (False, True)}
+    variants = tuple(reports[1:])
+    yield from judge.unchecked(limits, dataset is not None, bool(names[False]), reports[0].meaning is not None)
+    if subject.package.tolerances is None:
+        yield from suggest.not_suggested(variants)
+        limits = Tolerances.model_validate(suggestions)
+    yield from suggest.drawn_alone(limits, variants, names[False], names[True])
+    for each in variants:
+        if each.is_reference:
+            yield (
+                f"{each.name} is the reference itself ({each.file} on the same runtime): their outputs agree whatever "
+                "they are; give --reference the float model that it came from"
+            )
 
 
 def _variant(outcome: Outcome, reference: Outcome, base: Evaluation | None, decoder: str, real: int) -> VariantReport:
@@ -182,7 +219,19 @@ def _variant(outcome: Outcome, reference: Outcome, base: Evaluation | None, deco
         incomparable=tuple(name for name in names if name not in compared) if outcome.runs else (),
         findings=findings_parity(reference.runs[:real], outcome.runs[:real]) if real and outcome.runs else None,
         meaning=None if evaluation is None else _meaning(evaluation, base),
+        judged=tuple(numeric_parity(reference, replace(outcome, runs=outcome.runs[:real]), decoder))
+        if real
+        else outputs,
+        is_reference=outcome is not reference and _is_same(outcome, reference),
     )
+
+
+def _is_same(one: Outcome, other: Outcome) -> bool:
+    """Whether both ran the same file in the same way; ONNX Runtime has no kernels to choose from."""
+    if one.opened is None or other.opened is None or one.variant.path.resolve() != other.variant.path.resolve():
+        return False
+    kernels = one.variant.runtime == ONNX or one.variant.kernels == other.variant.kernels
+    return kernels and (one.opened.runtime, one.opened.engine) == (other.opened.runtime, other.opened.engine)
 
 
 def _meaning(evaluation: Evaluation, reference: Evaluation | None) -> Meaning:

@@ -7,11 +7,14 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any, Final, TextIO
 
+from visiond.modelkit.columns import split_columns, widths_of
 from visiond.modelkit.verify.report import Meaning, Report, SweepRow, VariantReport
 
 WIDTH: Final = 100
 _MOST_CONVENTIONS: Final = 8
 _NAME: Final = 45  # of a variant and its output
+_GAP: Final = 2  # around rich's columns without lines
+_PROSE: Final = 20  # the least width of a column of words
 
 Rows = Sequence[Sequence[str]]
 
@@ -37,7 +40,7 @@ class _Plain:
 
     def table(self, title: str, head: Sequence[str], rows: Rows) -> None:
         print(f"\n{title}", file=self._out)
-        widths = [max(len(row[n]) for row in (head, *rows)) for n in range(len(head))]
+        widths = widths_of((head, *rows))
         numeric = [_is_numeric([row[n] for row in rows]) for n in range(len(head))]
         for row in (head, *rows):
             columns = zip(row, widths, numeric, strict=True)
@@ -58,13 +61,21 @@ class _Rich:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=None, header_style="dim")
-        for number, name in enumerate(head):
-            right = _is_numeric([row[number] for row in rows])
-            table.add_column(name, justify="right" if right else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
-        self._console.print(table)
+        numeric = [_is_numeric([row[n] for row in rows]) for n in range(len(head))]
+        widths = widths_of((head, *rows))
+        if not numeric[-1]:  # prose, which may be broken between words
+            words = (len(word) for row in (head, *rows) for word in row[-1].split())
+            widths[-1] = min(widths[-1], max(_PROSE, *words, 0))
+        first: str | None = f"\n{title}"
+        for columns in split_columns(widths, self._console.width, keys=1, gap=_GAP):
+            table = Table(title=first, title_justify="left", title_style="bold", box=None, header_style="dim")
+            for n in columns:
+                prose = n == len(head) - 1 and not numeric[-1]
+                table.add_column(head[n], justify="right" if numeric[n] else "left", overflow="fold", no_wrap=not prose)
+            for row in rows:
+                table.add_row(*(Text(row[n]) for n in columns))
+            self._console.print(table)
+            first = ""
 
 
 def _is_numeric(cells: Sequence[str]) -> bool:
@@ -116,7 +127,9 @@ def _variants(report: Report, show: Any) -> None:
     if rows:
         count = f"{len(report.pictures)} pictures, {len(report.drawn)} drawn"
         head = ("variant, output", "max", "mean", "max real", "cosine", "close", "equal")
-        show.table(f"Outputs against the reference, max and mean in quanta ({count})", head, rows)
+        quantized = any(output.max_quanta is not None for each in report.variants for output in each.outputs)
+        unit = "max and mean in quanta" if quantized else "not quantized"
+        show.table(f"Outputs against the reference, {unit} ({count})", head, rows)
 
 
 def _run(each: VariantReport, report: Report) -> tuple[str, str, str]:

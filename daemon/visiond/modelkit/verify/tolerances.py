@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from visiond.modelkit.manifest import Tolerances
+from visiond.modelkit.verify.numeric import OutputParity
 from visiond.modelkit.verify.preprocessing import ConventionParity
 from visiond.modelkit.verify.report import Broken, Meaning, SweepRow, VariantReport
 
 MAX_INPUT_QUANTA: Final = 1.0  # where only a convention is named: frameworks round otherwise
-_TELLING: Final = 64.0  # quanta; a limit beyond it would let anything pass
 _SHIFTED: Final = 5.0  # points; a few more hits with other labels are chance too
 _WORTH: Final = 1.0  # points; less between two recipes is chance
 _TWIN: Final = "check that it is the twin of the reference, and convert or compile it again"
@@ -53,7 +52,8 @@ def broken_by_variant(
         remedy = cause or "find out which of model, recipe and example is wrong"
         yield Broken("golden", variant.name, None, None, f"{variant.name}: {sentence}; {remedy}")
     if variant is not reference:
-        yield from _of_outputs(tolerances, variant)
+        yield from broken_by_outputs(tolerances, variant.name, variant.judged)
+        yield from _of_shapes(tolerances, variant)
         yield from _of_findings(tolerances, variant)
     yield from _of_meaning(tolerances, variant, reference, cause)
 
@@ -86,34 +86,10 @@ def cause_of(sweep: tuple[SweepRow, ...], shifts: dict[int, float], offset: int)
     return None
 
 
-def suggested(
-    variants: tuple[VariantReport, ...], preprocessing: tuple[ConventionParity, ...], task: str
-) -> dict[str, float | str]:
-    """Return tolerances that hold now, with some slack, to copy into a model.yaml that has none."""
-    found: dict[str, float | str] = {}
-    if preprocessing and preprocessing[0].max_quanta <= MAX_INPUT_QUANTA:
-        found["convention"] = preprocessing[0].name
-    quanta = [out.max_quanta for each in variants for out in each.outputs if out.max_quanta is not None]
-    means = [out.mean_quanta for each in variants for out in each.outputs if out.mean_quanta is not None]
-    if quanta and math.isfinite(max(quanta)):
-        if max(quanta) <= _TELLING:
-            found["max_quanta"] = float(math.ceil(max(quanta) * 1.5 + 1))
-        found["mean_quanta"] = round(max(means) * 1.5 + 0.05, 2)
-    top1 = [each.findings.top1 for each in variants if each.findings is not None and each.findings.top1 is not None]
-    if top1:
-        found["min_top1_agreement"] = math.floor(min(top1) * 20 - 1) / 20
-    ious = [each.findings.min_iou for each in variants if each.findings and each.findings.min_iou is not None]
-    if ious and task != "classification":
-        found["min_iou"] = max(0.0, math.floor(min(ious) * 20 - 1) / 20)
-    values = [each.meaning.value for each in variants if each.meaning is not None]
-    if values:
-        found["min_accuracy"] = math.floor(min(each.low for each in values) * 100) / 100
-    return found
-
-
-def _of_outputs(tolerances: Tolerances, variant: VariantReport) -> Iterator[Broken]:
-    for output in variant.outputs:
-        where = f"{variant.name}, output '{output.name}'"
+def broken_by_outputs(tolerances: Tolerances, variant: str, outputs: Sequence[OutputParity]) -> Iterator[Broken]:
+    """Judge outputs of the variant of this name; ids and ranked rows break nothing."""
+    for output in outputs:
+        where = f"{variant}, output '{output.name}'"
         limits = (
             ("max_quanta", output.max_quanta, tolerances.max_quanta, "at most"),
             ("mean_quanta", output.mean_quanta, tolerances.mean_quanta, "on average"),
@@ -129,6 +105,9 @@ def _of_outputs(tolerances: Tolerances, variant: VariantReport) -> Iterator[Brok
         if least is not None and output.kind == "values" and not output.cosine >= least:
             text = f"{where}: its cosine with the reference is {output.cosine:.4f}, below {least}; {_TWIN}"
             yield Broken("min_cosine", where, output.cosine, least, text)
+
+
+def _of_shapes(tolerances: Tolerances, variant: VariantReport) -> Iterator[Broken]:
     if variant.incomparable and (tolerances.max_quanta is not None or tolerances.min_cosine is not None):
         text = f"{variant.name}: the reference has no output of the shape of {variant.incomparable[0]}; {_TWIN}"
         yield Broken("outputs", variant.name, None, None, text)

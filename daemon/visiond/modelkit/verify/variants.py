@@ -7,8 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from visiond.errors import NoInputError, UnavailableError
+from visiond.errors import DataError, NoInputError, UnavailableError
 from visiond.messages import StickOrder
+from visiond.modelkit.onnx_file import open_onnx
 from visiond.modelkit.package import Package
 from visiond.modelkit.runner import Variant
 from visiond.modelkit.tflite_file import open_model
@@ -29,6 +30,7 @@ def reference_of(package: Package, given: Path | None) -> Variant:
         if not given.is_file():
             raise NoInputError(f"{given} does not exist; give --reference the float .tflite or .onnx of this model")
         runtime = ONNX if given.suffix == ".onnx" else "auto"
+        _require_model(given, runtime)
         return Variant(f"reference {given.name}", given.absolute(), runtime, kernels="builtin")
     is_alone = package.files.cpu is None
     if package.files.onnx is not None and (is_alone or (ONNX in runtimes and _is_quantized(package.file("cpu")))):
@@ -58,6 +60,15 @@ def variants_of(package: Package, stick: StickOrder | None) -> Iterator[Variant]
 def installed() -> tuple[str, ...]:
     """Return the runtimes that can be imported; whether they work shows when they run."""
     return tuple(runtime for runtime, module in _MODULES.items() if find_spec(module) is not None)
+
+
+def _require_model(given: Path, runtime: str) -> None:
+    """Say at once what else it is (.keras, say); the runtime would name bytes only, and after the first minute."""
+    try:
+        with open_onnx(given) if runtime == ONNX else open_model(given):
+            pass
+    except DataError as error:
+        raise DataError(f"--reference takes the float .tflite or .onnx: {error}") from error
 
 
 def _is_quantized(path: Path) -> bool:

@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import TextIO
 
 from visiond.errors import UsageError
-from visiond.modelkit.package import load_package
+from visiond.modelkit.package import MANIFEST, load_package
 from visiond.modelkit.stick_choice import stick_of
-from visiond.modelkit.verify.files import write_whole
+from visiond.modelkit.verify.files import check_writable, write_whole
 from visiond.modelkit.verify.probes import probes_of
 from visiond.modelkit.verify.progress import Progress
 from visiond.modelkit.verify.session import Subject, Verified, verify
@@ -45,6 +45,8 @@ def verify_package(folder: Path, options: Options, out: TextIO, err: TextIO) -> 
     _check(options)
     package = load_package(folder)
     package.verify_files()
+    if options.record is not None:
+        check_writable(package.folder / MANIFEST)
     stick = stick_of(package, options.device, options.library, options.sysfs, options.dev)
     reference = reference_of(package, options.reference)
     with TemporaryDirectory(prefix="visiond-verify-") as name, Progress(err) as progress:
@@ -60,11 +62,18 @@ def verify_package(folder: Path, options: Options, out: TextIO, err: TextIO) -> 
             sweep_most=options.sweep,
         )
         verified = verify(subject, scratch, progress)
+        html = None
         if options.html is not None:
             from visiond.modelkit.verify.html import page
 
-            write_whole(options.html, page(subject, verified).encode())
-    _print(verified, options, out)
+            html = page(subject, verified).encode()
+    try:
+        _print(verified, options, out)
+    finally:  # of the two, neither is lost with the other
+        if options.html is not None and html is not None:
+            write_whole(options.html, html)
+    if options.html is not None and not options.to_json:
+        print(f"{options.html}: written", file=out)
     if verified.report.broken:
         if options.record is not None:
             print("--record: nothing is recorded while something is broken", file=err)
@@ -83,8 +92,6 @@ def _print(verified: Verified, options: Options, out: TextIO) -> None:
     from visiond.modelkit.verify.terminal import print_report
 
     print_report(verified.report, out)
-    if options.html is not None:
-        print(f"{options.html}: written", file=out)
 
 
 def _check(options: Options) -> None:
@@ -98,5 +105,7 @@ def _check(options: Options) -> None:
             raise UsageError(f"{name} {number}: give {least} or more")
     if options.html is not None and options.html.is_dir():
         raise UsageError(f"--html {options.html} is a folder; give the name of a file")
+    if options.html is not None:
+        check_writable(options.html)
     if options.record is not None and options.pictures is None:
         raise UsageError("--record takes its golden examples from --pictures; give a folder with some")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visiond.doctor.child_side import Tell
-from visiond.errors import DataError
+from visiond.errors import DataError, UsageError
 from visiond.modelkit.convert.child.graph import Contents, Graph, contents
 from visiond.modelkit.convert.child.keras_source import read_keras
 from visiond.modelkit.convert.child.onnx_source import read_onnx
@@ -45,6 +45,11 @@ class Conversion:
         found = contents(graph)
         representative = Representative(self._recipe, graph.shape, self._pictures)
         self._tell(facts={"kind": graph.kind, "shape": graph.shape, **asdict(found), "pictures": len(representative)})
+        if "int8" in self._order["variants"] and not (found.fake_quantized or len(representative)):
+            raise UsageError(
+                "int8 needs pictures to find its ranges with; give a folder of some hundred with --representative DIR, "
+                "or leave int8 out: --variants float32,float16,dynamic"
+            )
         for variant, file in self._order["variants"].items():
             self._tell(stage=f"converting to {variant}")
             self._make(variant, Path(file), graph, found, representative)

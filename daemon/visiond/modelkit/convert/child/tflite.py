@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from visiond.errors import DataError, UnavailableError, UsageError
+from visiond.errors import DataError, UnavailableError
 from visiond.modelkit.convert.child.graph import Graph
 
 Tensors = Callable[[], Iterator[NDArray[np.float32]]]
@@ -28,7 +28,7 @@ def converted(graph: Graph, variant: str, io_type: str, fake_quantized: bool, te
     """Return the file of `variant` (float32, float16, dynamic or int8; `io_type` int8 or uint8 is the last one's).
 
     `fake_quantized`: the graph has the ranges of its training; then int8 takes them and no picture is looked at.
-    Raises DataError that names the operators which TFLite does not have, UsageError without `tensors` for int8.
+    Else it needs `tensors`. Raises DataError that names the operators which TFLite does not have.
     """
     import tensorflow as tf
 
@@ -40,10 +40,7 @@ def converted(graph: Graph, variant: str, io_type: str, fake_quantized: bool, te
     if variant == "int8":
         converter.inference_input_type = converter.inference_output_type = tf.as_dtype(io_type)
     if variant == "int8" and not fake_quantized:
-        if tensors is None:
-            raise UsageError(
-                "int8 needs pictures to find its ranges with; give a folder of some hundred with --representative DIR"
-            )
+        assert tensors is not None, "the order was checked"
         converter.representative_dataset = lambda: ([tensor] for tensor in tensors())
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     try:
