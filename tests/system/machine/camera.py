@@ -11,6 +11,7 @@ from device import run, until
 
 CAPTURE, OUTPUT = "/dev/video0", "/dev/video1"
 DRIVER = Path("/sys/bus/platform/drivers/vivid")
+USERS = Path("/sys/module/vivid/refcnt")
 NAME = Path("/dev/v4l/by-path/platform-vivid.0-video-index0")  # udev's, of the plug
 PICTURES = Path("/srv/pictures")
 WEBCAM = ("n_devs=1", "node_types=0x1", "num_inputs=1", "input_types=0x0")  # at any rate, down to one frame a second
@@ -46,6 +47,7 @@ def forget() -> None:
 def become(kind: tuple[str, ...]) -> None:
     """Another camera in the same plug."""
     unplug()
+    until("nobody has the camera open any more", lambda: USERS.read_text().strip() == "0")
     run("modprobe", "--remove", "vivid")
     run("modprobe", "vivid", *kind)
     until("udev names the camera", NAME.exists)
