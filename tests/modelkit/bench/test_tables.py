@@ -96,3 +96,10 @@ def test_drift_says_what_the_board_does_not_tell() -> None:
     hot = replace(drift, first_temperature_c=45.0, highest_temperature_c=84.5, throttling=("throttled",))
     assert "45.0 °C before, 84.5 °C at most" in printed(replace(report(measured(ONE)), drift=hot))
     assert "throttling: throttled" in printed(replace(report(measured(ONE)), drift=hot))
+
+
+def test_what_goes_wrong_with_all_of_them_is_told_once() -> None:
+    failed = tuple(Failure(subject, "the decoder does not fit") for subject in (ONE, TWO))
+    text = printed(replace(report(), failed=failed))
+    assert "not measured: litert, XNNPACK, 1 thread; litert, no delegate, 2 threads: the decoder does not fit\n" in text
+    assert "OpenCV 4.12.0\n" in text

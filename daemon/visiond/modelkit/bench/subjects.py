@@ -55,8 +55,9 @@ def choose_subjects(package: Package, wish: Wish) -> tuple[tuple[Subject, ...], 
     if not on_cpu and not on_stick:
         files = ", ".join(f"files.{key}" for key in _keys(package))
         raise UnavailableError(
-            f"{package.name}: nothing of it can be measured here with these options: it has {files}, installed are "
-            f"{', '.join(runtimes) or 'no runtimes'}, and {'an' if stick else 'no'} Edge TPU is used; leave --runtime, "
+            f"{package.name}: nothing of it can be measured here with these options: it has {files}, the runtimes "
+            f"here are {', '.join(runtimes) or 'none'}{' by --runtime' if wish.runtimes else ''}, and "
+            f"{'an' if stick else 'no'} Edge TPU is used; leave --runtime, "
             "--delegate or --device out"
         )
     return (*on_cpu, *on_stick), stick

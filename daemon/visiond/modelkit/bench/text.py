@@ -71,7 +71,12 @@ def _head(report: Report) -> Iterator[str]:
     throttled = ", throttled" if machine.throttled else ""
     yield f"{machine.name}, {machine.cpus} CPUs, {machine.architecture}{load}{heat}{throttled}"
     versions = sorted({each.version for each in report.measured})
-    yield f"visiond {report.visiond}, Python {machine.python}, OpenCV {machine.opencv}; {', '.join(versions)}"
+    yield "; ".join(
+        (
+            f"visiond {report.visiond}, Python {machine.python}, OpenCV {machine.opencv}",
+            *filter(None, [", ".join(versions)]),
+        )
+    )
 
 
 def _invoke_table(measured: Iterable[Measured]) -> Table:
@@ -187,8 +192,10 @@ def _unprofiled(profiles: Iterable[Profile]) -> Iterator[str]:
 def _failures(report: Report) -> Iterator[str]:
     if report.failed:
         yield ""
+    names: dict[str, list[str]] = {}  # what goes wrong with all of them is told once
     for failure in report.failed:
-        yield f"not measured: {failure.subject.name}: {failure.text}"
+        names.setdefault(failure.text, []).append(failure.subject.name)
+    yield from (f"not measured: {'; '.join(each)}: {text}" for text, each in names.items())
     for each in report.measured:
         if each.remark:
             yield f"{each.subject.name}: {each.remark}"
