@@ -39,7 +39,7 @@ def slot(table: str, accessor: str) -> int:
 
 
 def names(enum: type) -> dict[int, str]:
-    return {value: name for name, value in vars(enum).items() if isinstance(value, int)}
+    return {value: name for name, value in vars(enum).items() if isinstance(value, int) and not name.startswith("__")}
 
 
 def test_names_are_those_of_litert() -> None:
