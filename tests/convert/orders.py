@@ -19,6 +19,7 @@ class Done:
         self.facts: dict[str, Any] = {}
         self.variants: dict[str, dict[str, Any]] = {}
         self.calibrated = 0
+        self.proved: float | None = None
 
     def hear(self, **message: Any) -> None:
         """Take in one message of the child."""
@@ -26,6 +27,8 @@ class Done:
             self.facts = message["facts"]
         elif "variant" in message:
             self.variants[message["variant"]] = message
+        elif "source_difference" in message:
+            self.proved = message["source_difference"]
         elif "of" in message:
             self.calibrated = max(self.calibrated, message["done"])
 
@@ -57,6 +60,7 @@ def convert(source: Path, folder: Path, representative: Path | None, *variants: 
             "representative": None if representative is None else str(representative),
             "samples": 100,
             "io_type": "int8",
+            "prove": True,
             "variants": {variant: str(done.file(variant)) for variant in variants},
             "work": str(scratch),
             **order,

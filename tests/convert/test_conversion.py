@@ -10,6 +10,8 @@ import pytest
 
 from convert import networks
 from convert.orders import convert
+from visiond.errors import DataError
+from visiond.modelkit.convert.child import conversion
 from visiond.modelkit.convert.measurement import measured
 
 pytestmark = pytest.mark.filterwarnings("default")  # those of TensorFlow and PyTorch are not ours
@@ -56,6 +58,19 @@ def test_sources_of_one_network_compute_the_same(model: Path, pictures: Path, tm
     expected = np.asarray(keras.models.load_model(model)(picture))
     for answer in answers:
         np.testing.assert_allclose(answer, expected, atol=1e-6)
+
+
+def test_without_float32_the_graph_is_compared_all_the_same(
+    model: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = convert(model, tmp_path / "out", pictures, "int8")
+    assert done.proved is not None
+    assert done.proved < 1e-5
+    assert not done.file("float32").exists()
+    monkeypatch.setattr(conversion, "difference", lambda *_: 0.5)
+    with pytest.raises(DataError, match="computes something else"):
+        convert(model, tmp_path / "other", pictures, "int8")
+    assert not (tmp_path / "other" / "int8.tflite").exists()
 
 
 @pytest.mark.parametrize("io_type", ["int8", "uint8"])

@@ -23,6 +23,8 @@ with open({orders!r}, "a") as kept:
 print("chatter of a native library", file=sys.stderr)
 tell(stage="reading the model")
 tell(facts=dict(kind="stand-in", shape=[1, 144, 192, 3], weights=100, zeros=25, fake_quantized=0, pictures=3))
+if order["prove"]:
+    tell(source_difference=None if behaviour == "unpaired" else 1e-7)
 for count, (variant, file) in enumerate(order["variants"].items()):
     tell(stage="converting to " + variant)
     tell(done=1, of=3)
@@ -50,7 +52,10 @@ class StandIn:
         self.behave("finish")
 
     def behave(self, behaviour: str) -> None:
-        """From now on: finish, or after the first variant abort, kill (itself), refuse, wait (for ever)."""
+        """From now on: finish, or after the first variant abort, kill (itself), refuse, wait (for ever).
+
+        unpaired: its outputs cannot be compared with the source's.
+        """
         self.path.write_text(
             _SCRIPT.format(python=sys.executable, behaviour=behaviour, orders=str(self._kept), model=str(self._model))
         )

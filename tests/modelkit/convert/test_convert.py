@@ -58,6 +58,17 @@ def last_line(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("behaviour", "warned"), [("finish", False), ("unpaired", True)])
+def test_what_could_not_be_compared_with_the_source_is_a_warning(
+    bench: Bench, capsys: pytest.CaptureFixture[str], behaviour: str, warned: bool
+) -> None:
+    bench.stand_in.behave(behaviour)
+    assert main(bench.command()) == 0
+    assert ("do not pair with the source's" in capsys.readouterr().out) == warned
+    assert bench.stand_in.orders[-1]["prove"] is True
+
+
+@pytest.mark.slow
 def test_what_the_child_makes_becomes_a_package(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(bench.command("--golden", str(bench.shapes / "golden2.png"))) == 0
     told = capsys.readouterr()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from visiond.cli import main
 from visiond.errors import UnavailableError
 from visiond.modelkit.fetch.part_file import remedy
 from visiond.modelkit.verify import verb
-from visiond.modelkit.verify.files import check_writable, write_whole
+from visiond.modelkit.verify.files import check_writable, is_folder, write_whole
 
 
 def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
@@ -28,6 +31,31 @@ def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert target.read_text() == "now"
     assert sorted(tmp_path.rglob("*")) == sorted([link, target, target.parent]), "nothing is left beside"
+
+
+@contextmanager
+def closed_folder(mode: int) -> Iterator[Path]:
+    """A folder of these permissions, and a user to whom they apply: root may enter and write everywhere."""
+    with tempfile.TemporaryDirectory() as parent:
+        Path(parent).chmod(0o755)
+        path = Path(parent) / "closed"
+        path.mkdir()
+        path.chmod(mode)
+        ours = os.geteuid()
+        if ours == 0:
+            os.seteuid(65534)
+        try:
+            yield path
+        finally:
+            os.seteuid(ours)
+            path.chmod(0o755)
+
+
+def test_a_folder_that_may_not_be_entered_is_a_sentence() -> None:
+    with closed_folder(0) as folder:
+        assert not is_folder(folder / "page.html")
+        with pytest.raises(UnavailableError, match="Permission denied; check the folder and its permissions"):
+            check_writable(folder / "page.html")
 
 
 def test_a_link_to_nothing_makes_its_target(tmp_path: Path) -> None:
@@ -58,18 +86,20 @@ def test_what_is_there_stays_until_all_is_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_that_cannot_be_written_to_is_told_before_and_at_the_end(tmp_path: Path) -> None:
-    for path, reason in (
-        (Path("/sys/kernel/page.html"), ""),  # where not even root may
-        (tmp_path / "none" / "page.html", "No such file or directory"),
-        (tmp_path / ("x" * 250), "File name too long"),
-    ):
-        for attempt in (check_writable, lambda path: write_whole(path, b"now")):
-            with pytest.raises(UnavailableError) as caught:
-                attempt(path)
-            text = str(caught.value)
-            assert text.startswith(f"{path} cannot be written: {reason}")
-            assert text.endswith("; check the folder and its permissions, or give another place")
+def test_a_folder_that_cannot_be_written_to_is_told_before_and_at_the_end() -> None:
+    with closed_folder(0o555) as folder:
+        for path, reason in (
+            (folder / "page.html", "Permission denied"),
+            (folder / "none" / "page.html", "No such file or directory"),
+            (folder / ("x" * 256), "File name too long"),
+        ):
+            for attempt in (check_writable, lambda path: write_whole(path, b"now")):
+                with pytest.raises(UnavailableError) as caught:
+                    attempt(path)
+                text = str(caught.value)
+                assert text.startswith(f"{path} cannot be written: {reason}")
+                assert text.endswith("; check the folder and its permissions, or give another place")
+        assert not list(folder.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any, Final, TextIO
 
 from visiond import __version__
 from visiond.board import read_board
-from visiond.errors import NoInputError, UsageError
+from visiond.errors import NoInputError, UnavailableError, UsageError
 from visiond.modelkit.bench.comparison import Comparison, check_models, compare
 from visiond.modelkit.bench.drift import Stopped, measure_drift
 from visiond.modelkit.bench.machine import describe_machine
@@ -44,7 +44,7 @@ from visiond.modelkit.bench.text import print_comparison, print_report
 from visiond.modelkit.bench.tool import check_program, check_wheel
 from visiond.modelkit.bench.tool_turns import measure_turns
 from visiond.modelkit.package import Package, load_package
-from visiond.modelkit.verify.files import check_writable, write_whole
+from visiond.modelkit.verify.files import check_writable, is_folder, write_whole
 
 _SLICE_S: Final = 2.5  # about what one subject takes in one round, with its start
 _PROFILE_S: Final = 1.0
@@ -226,12 +226,20 @@ def _check(options: Options) -> None:
         raise UsageError(f"--rounds {options.rounds}: give a number from 1 to 1000; 5 unless given")
     if not 0 <= options.minutes <= 24 * 60:
         raise UsageError(f"--minutes {options.minutes:g}: give minutes from 0 to 1440")
-    if options.save is not None and not options.save.absolute().parent.is_dir():
-        raise NoInputError(f"--save {options.save}: there is no folder {options.save.absolute().parent}; make it first")
-    if options.save is not None and options.save.is_dir():
-        raise UsageError(f"--save {options.save}: is a folder; give the file's name too")
     if options.save is not None:
-        check_writable(options.save.absolute())
+        _check_save(options.save)
+
+
+def _check_save(path: Path) -> None:
+    """Raise now what `write_whole` would after minutes of work."""
+    if is_folder(path):
+        raise UsageError(f"--save {path}: is a folder; give the file's name too")
+    try:
+        check_writable(path.absolute())
+    except UnavailableError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise NoInputError(f"--save {path}: there is no folder {path.absolute().parent}; make it first") from error
+        raise
 
 
 def _print(report: Report, comparison: Comparison | None, options: Options, out: TextIO) -> None:

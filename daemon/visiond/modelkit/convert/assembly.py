@@ -97,6 +97,7 @@ class Assembly:
             "samples": request.samples,
             "io_type": request.io_type,
             "variants": missing,
+            "prove": "source_difference" not in self._facts,
             "work": str(scratch.absolute()),
         }
 
@@ -118,6 +119,8 @@ class Assembly:
         elif "facts" in message:
             self._facts |= message["facts"]
             self._progress.line(f"  {source_text(message['facts'])}")
+        elif "source_difference" in message and "variant" not in message:
+            self._facts |= message
         elif "variant" in message:
             variant = message["variant"]
             self._facts |= {key: value for key, value in message.items() if key not in ("variant", "bytes")}
@@ -179,6 +182,11 @@ class Assembly:
             for row in rows
             if row.variant == "int8" and row.float_operators
         ]
+        if self._facts["source_difference"] is None:
+            found.append(
+                "the outputs of a float32 file do not pair with the source's in number and shape: nothing shows that "
+                "it computes the same; compare them with `visiond models verify --reference`, or by --evaluate"
+            )
         calibrated = self._facts["pictures"]
         if "int8" in self._request.variants and calibrated < _FEW_PICTURES and not self._facts["fake_quantized"]:
             found.append(

@@ -48,6 +48,14 @@ def check_writable(path: Path) -> None:
         raise _cannot_write(path, error) from error
 
 
+def is_folder(path: Path) -> bool:
+    """Whether it is one, as far as this user may look: pathlib raises below a folder that may not be entered."""
+    try:
+        return path.is_dir()
+    except PermissionError:
+        return False
+
+
 def _is_special(path: Path) -> bool:
     return path.exists() and not path.is_file()
 

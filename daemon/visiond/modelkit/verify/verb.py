@@ -11,7 +11,7 @@ from typing import TextIO
 from visiond.errors import UsageError
 from visiond.modelkit.package import MANIFEST, load_package
 from visiond.modelkit.stick_choice import stick_of
-from visiond.modelkit.verify.files import check_writable, write_whole
+from visiond.modelkit.verify.files import check_writable, is_folder, write_whole
 from visiond.modelkit.verify.probes import probes_of
 from visiond.modelkit.verify.progress import Progress
 from visiond.modelkit.verify.session import Subject, Verified, verify
@@ -103,9 +103,9 @@ def _check(options: Options) -> None:
     ):
         if number is not None and number < least:
             raise UsageError(f"{name} {number}: give {least} or more")
-    if options.html is not None and options.html.is_dir():
-        raise UsageError(f"--html {options.html} is a folder; give the name of a file")
     if options.html is not None:
+        if is_folder(options.html):
+            raise UsageError(f"--html {options.html} is a folder; give the name of a file")
         check_writable(options.html)
     if options.record is not None and options.pictures is None:
         raise UsageError("--record takes its golden examples from --pictures; give a folder with some")

@@ -28,7 +28,8 @@ _MAX_QUANTIZED_DIFFERENCE: Final = 0.2  # where ranges are simulated, a rounding
 
 class Conversion:
     """One order: `source`, `form`, `size`, `input` (the recipe), `representative`, `samples`, `variants` with the file
-    that each becomes, `io_type`, `work` (a folder for everything that is on its way)."""
+    that each becomes, `prove` (whether a float32 file is to be compared with the source, also where none is wanted),
+    `io_type`, `work` (a folder for everything that is on its way)."""
 
     def __init__(self, order: Mapping[str, Any], tell: Tell) -> None:
         self._order = order
@@ -50,6 +51,10 @@ class Conversion:
                 "int8 needs pictures to find its ranges with; give a folder of some hundred with --representative DIR, "
                 "or leave int8 out: --variants float32,float16,dynamic"
             )
+        if self._order["prove"] and "float32" not in self._order["variants"]:
+            self._tell(stage="comparing its float32 file with the source")
+            content = converted(graph, "float32", self._order["io_type"], found.fake_quantized > 0, None)
+            self._tell(source_difference=self._proved(content, graph, found, representative))
         for variant, file in self._order["variants"].items():
             self._tell(stage=f"converting to {variant}")
             self._make(variant, Path(file), graph, found, representative)
@@ -74,14 +79,7 @@ class Conversion:
         content = converted(graph, variant, self._order["io_type"], found.fake_quantized > 0, tensors)
         facts: dict[str, Any] = {}
         if variant == "float32":
-            apart = difference(content, graph, self._probe(graph, representative))
-            limit = _MAX_QUANTIZED_DIFFERENCE if found.fake_quantized else _MAX_DIFFERENCE
-            if apart is not None and apart > limit:
-                raise DataError(
-                    f"the TFLite file of {self._order['source']} computes something else (outputs differ by "
-                    f"{apart:.0%} of the largest); export the model otherwise: with another opset, or as a SavedModel"
-                )
-            facts["source_difference"] = apart
+            facts["source_difference"] = self._proved(content, graph, found, representative)
         part = file.with_name(f"{file.name}.part")
         with part.open("wb") as out:
             out.write(content)
@@ -89,6 +87,17 @@ class Conversion:
             os.fsync(out.fileno())
         part.rename(file)
         self._tell(variant=variant, bytes=len(content), **facts)
+
+    def _proved(self, content: bytes, graph: Graph, found: Contents, representative: Representative) -> float | None:
+        """Return how far the float32 file is from the source, None where that cannot be told; raises DataError."""
+        apart = difference(content, graph, self._probe(graph, representative))
+        limit = _MAX_QUANTIZED_DIFFERENCE if found.fake_quantized else _MAX_DIFFERENCE
+        if apart is not None and apart > limit:
+            raise DataError(
+                f"the TFLite file of {self._order['source']} computes something else (outputs differ by "
+                f"{apart:.0%} of the largest); export the model otherwise: with another opset, or as a SavedModel"
+            )
+        return apart
 
     def _calibration(self, representative: Representative) -> Iterator[NDArray[np.float32]]:
         yield from representative.tensors(lambda done, of: self._tell(done=done, of=of))
