@@ -43,7 +43,7 @@ def test_nothing_is_read_beyond_a_part_though_the_file_goes_on(content: FileByte
 
 
 def test_no_more_is_read_than_a_model_can_need(content: FileBytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    for _ in range(file_bytes._MAX_READ_BYTES >> 20):
+    for _ in range(file_bytes.MAX_READ_BYTES >> 20):
         content.read(0, 1 << 20)
     with pytest.raises(Damaged, match="over and over"):
         content.read(0, 1)

@@ -1,4 +1,4 @@
-"""FileBytes and Region: a file that may be damaged, read piece by piece, each piece checked to lie within it.
+"""FileBytes and Region: a model's file that may be damaged, read piece by piece, each piece checked to lie within it.
 
 Not mmap: a file that is cut short while it is mapped, as by a copy that overwrites it, ends the process with SIGBUS.
 And not the whole file at once: the daemon's memory is counted in megabytes, and a model's weights are not looked at.
@@ -7,16 +7,22 @@ And not the whole file at once: the daemon's memory is counted in megabytes, and
 from __future__ import annotations
 
 import os
+import stat
 import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+
+from visiond.errors import DataError, NoInputError
 
 _BLOCK_BYTES: Final = 1 << 16
 _MAX_BLOCKS: Final = 32
 # What the largest real models need is a tenth of this. A file that is made so that its parts refer to each other over
 # and over ends here, after seconds and some megabytes, and not in all of the memory.
 _MAX_READS: Final = 2_000_000
-_MAX_READ_BYTES: Final = 8 << 20
+MAX_READ_BYTES: Final = 8 << 20
+_HEAD_BYTES: Final = 16
 
 STRUCTS: Final = {code: struct.Struct(f"<{code}") for code in "bBhHiIqQfd?"}
 
@@ -25,7 +31,34 @@ class Damaged(ValueError):
     """The bytes are not what they claim to be; the text says in a few words what does not fit."""
 
 
-def cannot_read(path: Path, error: OSError) -> str:
+WhatInstead = Callable[[bytes, Damaged], str]  # from the first bytes: what the file is instead, and what to do
+
+
+@contextmanager
+def open_region(path: Path, what_instead: WhatInstead, max_read_bytes: int = MAX_READ_BYTES) -> Iterator[Region]:
+    """Open a model's file, for as long as the context lasts.
+
+    Raises NoInputError where there is no file to be read; a Damaged from within becomes a DataError in words.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO would wait for its writer
+    except OSError as error:
+        raise NoInputError(_cannot_read(path, error)) from error
+    head = b""
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise NoInputError(f"{path} is not a regular file; give the path of a .tflite or .onnx file")
+        head = os.pread(descriptor, _HEAD_BYTES, 0)
+        yield Region(FileBytes(descriptor, max_read_bytes))
+    except Damaged as error:
+        raise DataError(f"{path} {what_instead(head, error)}") from error
+    except OSError as error:
+        raise NoInputError(_cannot_read(path, error)) from error
+    finally:
+        os.close(descriptor)
+
+
+def _cannot_read(path: Path, error: OSError) -> str:
     """Say that a model's file cannot be read, and what to do."""
     if isinstance(error, PermissionError):
         return f"{path} cannot be read by this user; give it read permission (chmod a+r), or use sudo"
@@ -35,7 +68,7 @@ def cannot_read(path: Path, error: OSError) -> str:
 class FileBytes:
     """An open file; the part that was read last is kept."""
 
-    def __init__(self, descriptor: int, max_read_bytes: int = _MAX_READ_BYTES) -> None:
+    def __init__(self, descriptor: int, max_read_bytes: int = MAX_READ_BYTES) -> None:
         """The descriptor stays the caller's to close."""
         self._descriptor = descriptor
         self._blocks: dict[int, bytes] = {}

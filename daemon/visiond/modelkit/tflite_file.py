@@ -6,20 +6,16 @@ Pure Python, so that the command line and the daemon's own process can look into
 from __future__ import annotations
 
 import math
-import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from visiond.errors import DataError, NoInputError
 from visiond.modelkit import tflite_schema as schema
-from visiond.modelkit.file_bytes import Damaged, FileBytes, Region, cannot_read
+from visiond.modelkit.file_bytes import Damaged, Region, open_region
 from visiond.modelkit.flatbuffer import Table, root
 from visiond.modelkit.tflite_model import OperatorFacts, TensorFacts, TfliteModel, printable
 
-_HEAD_BYTES: Final = 16
 _MAX_RANK: Final = 16
 
 
@@ -29,22 +25,8 @@ def open_model(path: Path) -> Iterator[TfliteModel]:
 
     Raises NoInputError where there is no file to be read, and DataError, also from within, where it is no model.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO would wait for its writer
-    except OSError as error:
-        raise NoInputError(cannot_read(path, error)) from error
-    head = b""
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise NoInputError(f"{path} is not a regular file; give the path of a .tflite or .onnx file")
-        head = os.pread(descriptor, _HEAD_BYTES, 0)
-        yield _read(Region(FileBytes(descriptor)))
-    except Damaged as error:
-        raise DataError(f"{path} {_what_instead(head, error)}") from error
-    except OSError as error:
-        raise NoInputError(cannot_read(path, error)) from error
-    finally:
-        os.close(descriptor)
+    with open_region(path, _what_instead) as region:
+        yield _read(region)
 
 
 def _what_instead(head: bytes, error: Damaged) -> str:
