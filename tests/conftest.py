@@ -1,6 +1,7 @@
 """What every test may ask for."""
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -26,6 +27,12 @@ def assets() -> Path:
     if not folder.is_dir():
         pytest.skip("no ../shared/assets beside the project: real models and pictures are not here")
     return folder
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C end what tests start, also where the tests themselves run behind `&`: a shell ignores it there."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -242,6 +242,22 @@ def test_what_is_wrong_is_said_before_anything_begins(
     assert not bench.stand_in.orders
 
 
+def test_pictures_that_do_not_open_are_named_before_anything_is_converted(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, empty, cut = (bench.folder / name for name in ("good.png", "empty.png", "cut.png"))
+    content = (bench.shapes / "golden2.png").read_bytes()
+    for path, each in ((good, content), (empty, b""), (cut, content[:1000])):
+        path.write_bytes(each)
+    assert main(bench.command("--golden", str(good), str(empty), str(cut))) == 65
+    said = last_line(capsys)
+    assert said.startswith(f"{empty} is no picture that can be used (")
+    assert f", {cut} is no picture that can be used (" in said
+    assert said.endswith("; copy them again, or take them out")
+    assert not bench.stand_in.orders
+    assert not bench.to.exists() or not list(bench.to.glob("[!.]*"))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "code", "told"),
     [

@@ -52,7 +52,7 @@ def classifier(
 
 
 def labelled_folders(folder: Path, assets: Path, each: int = 10) -> Path:
-    """Crops of four photographs whose class the small classifier knows, half of them mirrored."""
+    """Crops of four photographs whose class the small classifier knows, 320 pixels high, half of them mirrored."""
     rng = np.random.default_rng(3)
     for name, label in CLASSES.items():
         picture = cv2.imread(str(assets / "images" / name))
@@ -64,6 +64,7 @@ def labelled_folders(folder: Path, assets: Path, each: int = 10) -> Path:
             size = int(height * share), int(width * share)
             top, left = rng.integers(0, height - size[0] + 1), rng.integers(0, width - size[1] + 1)
             crop = picture[top : top + size[0], left : left + size[1]]
+            crop = cv2.resize(crop, None, fx=320 / size[0], fy=320 / size[0], interpolation=cv2.INTER_AREA)
             crop = crop[:, ::-1] if number % 2 else crop
             cv2.imwrite(str(folder / label / f"{number}.png"), crop)
     return folder

@@ -40,6 +40,7 @@ class Assembly:
         request = self._request
         self._progress.step(f"looking at {request.source.name}")
         digest = digest_of(request.source)
+        self._check_pictures()
         self._convert(keys_of(request, digest, self._python.versions))
         rows = [measured(variant, self._file(variant)) for variant in request.variants]
         compiled = None
@@ -57,6 +58,18 @@ class Assembly:
         remarks = [*self._lints(), *failures, *self._remarks(rows, len(golden))]
         self._staging.place(names)
         return Outcome(request, self._facts, rows, compiled, remarks)
+
+    def _check_pictures(self) -> None:
+        """Open what is evaluated and what becomes golden now, and not after the minutes that converting takes."""
+        from visiond.modelkit.evaluation.dataset import check_pictures, load_dataset
+
+        request, paths = self._request, list(self._request.golden)
+        if request.dataset is not None:
+            recipe = request.recipe
+            paths += load_dataset(request.dataset, recipe.load_labels(), recipe.keys.task).paths
+        if paths:
+            self._progress.step("opening the pictures")
+            check_pictures(tuple(dict.fromkeys(paths)), self._progress.tell)
 
     def _lints(self) -> list[str]:
         """Load the package as the daemon will, and return what it warns of, at the place where it will be."""
