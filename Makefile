@@ -13,10 +13,10 @@ run: $(VENV)/run.stamp  ## the daemon with a synthetic camera, live in this term
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh $(SECONDS)
 
 test: $(VENV)/test.stamp  ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 test-fast: $(VENV)/test.stamp  ## the tests that take no seconds
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow" $(ARGS)
 
 test-tflite: $(VENV)-tflite/test.stamp  ## the runtimes' tests beside tflite-runtime, in an environment of its own (Python 3.11)
 	$(VENV)-tflite/bin/python -m pytest tests/engine/test_interpreter.py tests/engine/test_runtimes_*.py $(ARGS)

@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 CLASSES = {
     "cat_720p.jpg": "Egyptian cat",
@@ -17,6 +18,30 @@ CLASSES = {
 }
 SMALL = "mobilenet_v1_0.25_128_quant"
 RECIPE: dict[str, Any] = {"interpolation": "bilinear", "mean": [128.0] * 3, "std": [128.0] * 3}
+
+
+HEIGHT = 320  # pixels: twice what the model takes and more, and opened in a moment
+
+
+def reduced(path: Path) -> NDArray[np.uint8]:
+    """A picture that is HEIGHT pixels high."""
+    picture = cv2.imread(str(path))
+    assert picture is not None
+    return resized(np.asarray(picture, np.uint8))
+
+
+def resized(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    share = HEIGHT / picture.shape[0]
+    return np.asarray(cv2.resize(picture, None, fx=share, fy=share, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def photographs(folder: Path, assets: Path) -> Path:
+    """All of the assets' photographs, reduced."""
+    folder.mkdir()
+    for path in (assets / "images").iterdir():
+        if path.suffix in (".jpg", ".bmp", ".png"):
+            cv2.imwrite(str(folder / f"{path.stem}.png"), reduced(path))
+    return folder
 
 
 def classifier(
@@ -52,7 +77,7 @@ def classifier(
 
 
 def labelled_folders(folder: Path, assets: Path, each: int = 10) -> Path:
-    """Crops of four photographs whose class the small classifier knows, 320 pixels high, half of them mirrored."""
+    """Crops of four photographs whose class the small classifier knows, reduced, half of them mirrored."""
     rng = np.random.default_rng(3)
     for name, label in CLASSES.items():
         picture = cv2.imread(str(assets / "images" / name))
@@ -64,7 +89,7 @@ def labelled_folders(folder: Path, assets: Path, each: int = 10) -> Path:
             size = int(height * share), int(width * share)
             top, left = rng.integers(0, height - size[0] + 1), rng.integers(0, width - size[1] + 1)
             crop = picture[top : top + size[0], left : left + size[1]]
-            crop = cv2.resize(crop, None, fx=320 / size[0], fy=320 / size[0], interpolation=cv2.INTER_AREA)
+            crop = resized(np.asarray(crop, np.uint8))
             crop = crop[:, ::-1] if number % 2 else crop
             cv2.imwrite(str(folder / label / f"{number}.png"), crop)
     return folder

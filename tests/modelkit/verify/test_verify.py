@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from edgetpu_sim.simulator import Simulator
-from modelkit.verify.packages import SMALL, classifier, labelled_folders
+from modelkit.verify.packages import SMALL, classifier, labelled_folders, photographs
 from visiond.cli import main
 from visiond.modelkit.evaluation.dataset import open_picture
 from visiond.modelkit.package import load_package
@@ -29,6 +29,11 @@ GOOD = {"convention": "tensorflow_bilinear", "mean_quanta": 0.5, "min_cosine": 0
 @pytest.fixture(scope="module")
 def folders(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return labelled_folders(tmp_path_factory.mktemp("dataset") / "folders", assets)
+
+
+@pytest.fixture(scope="module")
+def pictures(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return photographs(tmp_path_factory.mktemp("pictures") / "photographs", assets)
 
 
 def verified(capsys: pytest.CaptureFixture[str], package: Path, *arguments: object) -> tuple[int, dict[str, Any]]:
@@ -114,10 +119,12 @@ def test_golden_examples_fail_of_a_wrong_recipe_too(
     assert "cat.jpg: expected Egyptian cat" in broken(report)["golden"]
 
 
-def test_a_reference_that_is_no_twin(assets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_reference_that_is_no_twin(
+    assets: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     package = classifier(tmp_path / "small", assets, {"min_cosine": 0.9, "min_top1_agreement": 0.9}, golden=True)
     other = assets / "models" / "tf2_mobilenet_v2_1.0_224_ptq.tflite"
-    code, report = verified(capsys, package, "--reference", other, "--pictures", assets / "images")
+    code, report = verified(capsys, package, "--reference", other, "--pictures", pictures)
     assert code == 1
     assert "check that it is the twin of the reference" in broken(report)["min_top1_agreement"]
 
@@ -262,11 +269,11 @@ def test_a_child_that_hangs_is_ended(
 
 
 def test_the_page_holds_everything_itself(
-    assets: Path, folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    assets: Path, folders: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     package = classifier(tmp_path / "small", assets, {"min_accuracy": 0.99}, golden=True)
     page = tmp_path / "report.html"
-    arguments = ["--dataset", folders, "--sweep", "8", "--pictures", assets / "images", "--html", page]
+    arguments = ["--dataset", folders, "--sweep", "8", "--pictures", pictures, "--html", page]
     assert main(["models", "verify", str(package), *map(str, arguments)]) == 1
     out = capsys.readouterr().out
     text = page.read_text()
@@ -284,10 +291,12 @@ def test_the_page_holds_everything_itself(
     assert list(tmp_path.glob(".report*")) == []
 
 
-def test_what_is_recorded_is_reproduced(assets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_recorded_is_reproduced(
+    assets: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     package = classifier(tmp_path / "small", assets)
     manifest = (package / "model.yaml").read_text()
-    assert main(["models", "verify", str(package), "--pictures", str(assets / "images"), "--record", "2"]) == 0
+    assert main(["models", "verify", str(package), "--pictures", str(pictures), "--record", "2"]) == 0
     assert capsys.readouterr().err.count("recorded ") == 2
     loaded = load_package(package)
     assert [example.image for example in loaded.golden] == sorted(path.name for path in package.glob("golden-*"))
@@ -334,11 +343,11 @@ def test_a_reference_that_is_the_same_file_is_said_to_compare_nothing(
 
 
 def test_nothing_is_recorded_of_what_is_broken(
-    assets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    assets: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     package = classifier(tmp_path / "small", assets, {"convention": "torchvision_pil_bilinear"})
     before = {path.name: path.read_bytes() for path in package.iterdir()}
-    assert main(["models", "verify", str(package), "--pictures", str(assets / "images"), "--record"]) == 1
+    assert main(["models", "verify", str(package), "--pictures", str(pictures), "--record"]) == 1
     assert "nothing is recorded while something is broken" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in package.iterdir()} == before
 
