@@ -29,6 +29,14 @@ def test_a_difference_is_told_only_where_the_rounds_tell_it(
         assert found.interval.low <= found.ratio <= found.interval.high
 
 
+def test_rounds_that_lie_among_each_other_give_no_verdict() -> None:
+    """Two runs of one file on a busy host: the intervals of the medians alone took them for different."""
+    before, now = (25.67, 21.49, 21.79, 24.27, 22.27), (27.57, 26.9, 28.2, 23.9, 29.4)
+    found = compare(report(measured(ONE, now)), report(measured(ONE, before))).ratios[0]
+    assert 1.0 not in found.interval
+    assert found.verdict == "not told"
+
+
 def test_few_rounds_give_no_verdict() -> None:
     """Two rounds that happen to be alike are no proof of anything."""
     for found in compare(report(measured(ONE, (20.0, 20.0))), report(measured(ONE))).ratios:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -49,6 +50,12 @@ def test_every_table_of_a_report_fits_a_hundred_columns() -> None:
     print_comparison(compare(found, before), out)
     for line in (printed(found) + out.getvalue()).splitlines():
         assert len(line) <= 100, line
+
+
+def test_a_comparison_has_its_milliseconds_as_the_other_tables_do() -> None:
+    out = io.StringIO()
+    print_comparison(compare(report(measured(ONE, (1234.5,) * 5)), report(measured(ONE, (29.0,) * 5))), out)
+    assert re.search(r"invoke +29\.00 +1234\.50 +42\.569", out.getvalue())
 
 
 @pytest.mark.parametrize(

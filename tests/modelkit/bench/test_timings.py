@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import random
 import statistics
-from itertools import product
+from itertools import combinations, product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visiond.modelkit.bench.timings import Interval, median_interval, percentile, ratio_interval, summarize
+from visiond.modelkit.bench.timings import (
+    Interval,
+    median_interval,
+    percentile,
+    rank_chance,
+    ratio_interval,
+    summarize,
+)
 
 spans = st.floats(0.001, 1000)
 
@@ -58,3 +65,32 @@ def test_a_ratio_of_noisy_rounds_is_less_sure_than_one_of_quiet_rounds() -> None
     noisy = ratio_interval([10.0, 14.0, 10.2, 19.0, 10.1], [10.0, 13.0, 9.9, 17.0, 10.1])
     assert noisy.high - noisy.low > 5 * (quiet.high - quiet.low)
     assert 1.0 in noisy
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=4), st.lists(st.integers(1, 6), min_size=1, max_size=4))
+def test_the_chance_is_the_share_of_all_ways_to_share_out_the_rounds(now: list[int], before: list[int]) -> None:
+    """Counted one by one, with the ranks by comparing each with each."""
+    together = [*now, *before]
+    ranks = [sum((other < each) + (other == each) / 2 for other in together) for each in together]
+    expected = len(now) * sum(ranks) / len(ranks)
+    ways = [way for way in product((False, True), repeat=len(together)) if sum(way) == len(now)]
+    sums = [abs(sum(rank for rank, chosen in zip(ranks, way, strict=True) if chosen) - expected) for way in ways]
+    distance = abs(sum(ranks[: len(now)]) - expected)
+    share = sum(each > distance - 1e-9 for each in sums) / len(sums)
+    assert rank_chance(now, before) == pytest.approx(share)
+
+
+def test_of_five_rounds_each_only_runs_apart_from_each_other_come_below_one_percent() -> None:
+    before = [10.0, 11.0, 12.0, 13.0, 14.0]
+    assert rank_chance([15.0, 16.0, 17.0, 18.0, 19.0], before) == pytest.approx(2 / 252)
+    assert rank_chance([13.5, 16.0, 17.0, 18.0, 19.0], before) == pytest.approx(4 / 252)
+
+
+def test_of_many_rounds_the_chance_is_the_normal_distributions() -> None:
+    """Next to the exact one where both can be had: 9 rounds of 18 have 48,620 ways."""
+    rng = random.Random(2)
+    now, before = ([rng.gauss(middle, 1.0) for _ in range(9)] for middle in (10.8, 10.0))
+    ranks = {each: number for number, each in enumerate(sorted([*now, *before]), start=1)}
+    distance = abs(sum(ranks[each] for each in now) - 85.5)
+    exact = [abs(sum(way) - 85.5) >= distance for way in combinations(range(1, 19), 9)]
+    assert rank_chance(now, before) == pytest.approx(sum(exact) / len(exact), abs=0.02)

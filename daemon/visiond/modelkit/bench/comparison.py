@@ -9,9 +9,10 @@ from typing import Final
 
 from visiond.errors import DataError
 from visiond.modelkit.bench.report import Machine, Report, Subject
-from visiond.modelkit.bench.timings import Interval, Timing, ratio_interval
+from visiond.modelkit.bench.timings import Interval, Timing, rank_chance, ratio_interval
 
 LEAST_ROUNDS: Final = 5  # of each run, for a verdict: of fewer, the interval says next to nothing
+MOST_CHANCE: Final = 0.01
 LOAD_PER_CPU: Final = 2.0  # above it, something else has had the cores: no verdict
 _STAGES: Final = ("invoke", "whole")
 
@@ -20,7 +21,8 @@ _STAGES: Final = ("invoke", "whole")
 class Ratio:
     """One stage of one subject: now, of before, by the medians of the rounds' medians. Above 1 is slower now.
 
-    `rounds` is how many the run with fewer has; `busy`: one of the two was measured beside too much other work.
+    `chance` is that of rounds so far apart from two runs of one speed, 0 to 1. `rounds` is how many the run with fewer
+    has; `busy`: one of the two was measured beside too much other work.
     """
 
     subject: Subject
@@ -29,13 +31,14 @@ class Ratio:
     now_p50_ms: float
     ratio: float
     interval: Interval
+    chance: float
     rounds: int
     busy: bool
 
     @property
     def verdict(self) -> str:
-        """In a word; no difference is told where 1 is within the interval, or the rounds can tell none."""
-        if self.busy or self.rounds < LEAST_ROUNDS or 1.0 in self.interval:
+        """In a word; no difference is told where the rounds of both lie among each other, or are too few."""
+        if self.busy or self.rounds < LEAST_ROUNDS or 1.0 in self.interval or self.chance > MOST_CHANCE:
             return "not told"
         return "slower" if self.ratio > 1 else "faster"
 
@@ -68,8 +71,9 @@ def compare(now: Report, before: Report) -> Comparison:
 def _ratio(subject: Subject, stage: str, now: Timing, before: Timing, busy: bool) -> Ratio:
     now_ms, before_ms = statistics.median(now.round_p50_ms), statistics.median(before.round_p50_ms)
     interval = ratio_interval(now.round_p50_ms, before.round_p50_ms)
+    chance = round(rank_chance(now.round_p50_ms, before.round_p50_ms), 4)
     rounds = min(len(now.round_p50_ms), len(before.round_p50_ms))
-    return Ratio(subject, stage, before_ms, now_ms, round(now_ms / before_ms, 4), interval, rounds, busy)
+    return Ratio(subject, stage, before_ms, now_ms, round(now_ms / before_ms, 4), interval, chance, rounds, busy)
 
 
 def _is_busy(machine: Machine) -> bool:

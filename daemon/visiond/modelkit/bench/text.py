@@ -12,9 +12,9 @@ from visiond.modelkit.bench.timings import Interval, Timing
 
 AGREEMENT: Final = 0.05  # within which our loop and the tool are said to agree
 _DOUBT: Final = (
-    "  not told: 1 lies within the interval, there are fewer than 5 rounds, or the load was above 2 a",
-    "  CPU. The interval counts what the rounds of a run differ by. Heat or load that has held for all",
-    "  of it is not in it: where that matters, measure both again",
+    "  not told: 1 lies within the interval, the rounds of both lie among each other, there are fewer",
+    "  than 5 of them, or the load was above 2 a CPU. Heat or load that has held for all of a run is",
+    "  not in what its rounds differ by: where that matters, measure both again",
 )
 _ROUNDS: Final = 3  # with fewer, an interval says nothing and is not shown
 _OPERATORS: Final = 8  # of a profile; the rest is one line
@@ -44,8 +44,8 @@ def print_comparison(comparison: Comparison, out: TextIO) -> None:
         (
             *_cells(each.subject),
             "invoke" if each.stage == "invoke" else "whole way",
-            f"{each.before_p50_ms:.3g}",
-            f"{each.now_p50_ms:.3g}",
+            f"{each.before_p50_ms:.2f}",
+            f"{each.now_p50_ms:.2f}",
             f"{each.ratio:.3f}",
             _interval(each.interval, 3),
             each.verdict,
