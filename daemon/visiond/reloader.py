@@ -7,6 +7,7 @@ import gc
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from visiond.config import Config
@@ -21,11 +22,23 @@ log = logging.getLogger(__name__)
 CHECK_S: Final = 0.25
 ROOM_S: Final = 20.0  # an engine that is told to end has ended, or was killed, long before
 
-Read = Callable[[], tuple[Config, dict[str, Package]]]
+Settings = tuple[Config, dict[str, Package]]
+Read = Callable[[], Settings]
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """A configuration that has to prove itself: `before` it came back otherwise, `cameras` had results then."""
+
+    before: Settings
+    cameras: frozenset[str]
 
 
 class Reloader:
-    """One reload at a time; each is on trial until every camera that had results has one again."""
+    """One reload at a time; each is on trial until every camera that had results has one again, of its new engine.
+
+    A reload while another one is on trial goes on with that one's: what comes back is what last gave results.
+    """
 
     def __init__(
         self,
@@ -47,6 +60,7 @@ class Reloader:
         self._on_begin = on_begin
         self._on_end = on_end
         self._at_work = asyncio.Lock()
+        self._trial: _Trial | None = None
 
     async def reload(self) -> Report:
         """Read the configuration again and take over what has changed; a bad one is refused, and the old goes on."""
@@ -79,13 +93,15 @@ class Reloader:
         report = compare(stages.config, config, stages.packages, packages)
         config = config.model_copy(update={"socket": stages.config.socket})
         before, seeing = (stages.config, stages.packages), self._seeing()
+        if self._trial is not None:
+            before, seeing = self._trial.before, seeing | self._trial.cameras
         stages.apply(config, packages)
         for text in (*report.applied, *report.restarted, *report.refused):
             log.info("reload: %s", text, extra={"event": "reload_applied"})
         self._on_end("applied", "; ".join(report.refused) or None)
         self._staff.dismiss("trial")
-        since_ns, watched = time.monotonic_ns(), seeing & config.cameras.keys()
-        self._staff.start("trial", lambda: self._try_out(before, watched, since_ns))
+        self._trial = trial = _Trial(before, frozenset(seeing & config.cameras.keys()))
+        self._staff.start("trial", lambda: self._try_out(trial))
         return report
 
     async def _finds_room(self, config: Config, packages: dict[str, Package]) -> bool:
@@ -99,20 +115,40 @@ class Reloader:
         await self.reload()
         await asyncio.Event().wait()  # a task of the staff does not end by itself
 
-    async def _try_out(self, before: tuple[Config, dict[str, Package]], cameras: set[str], since_ns: int) -> None:
+    async def _try_out(self, trial: _Trial) -> None:
         """Go back to the configuration before where a camera that had results has none within reload_trial_s."""
-        trial_s = self._stages.config.reload_trial_s
+        stages, trial_s = self._stages, self._stages.config.reload_trial_s
         give_up_s = time.monotonic() + trial_s
-        while dark := {name for name in cameras if self._stages.lanes[name].captured_ns <= since_ns}:
+        since_ns: dict[str, int | None] = dict.fromkeys(trial.cameras)
+        while dark := self._dark(since_ns):
             if time.monotonic() > give_up_s:
-                why = f"no result of camera {', '.join(sorted(dark))} within {trial_s:.0f} s"
+                why = f"no result of camera {', '.join(dark)} within {trial_s:.0f} s"
+                if troubles := dict.fromkeys(filter(None, (stages.lanes[name].trouble for name in dark))):
+                    why += f": {'; '.join(troubles)}"
                 text = "reload undone: %s; the last configuration that gave results is back"
                 log.error(text, why, extra={"event": "reload_reverted"})
-                if not await self._finds_room(*before):
+                if not await self._finds_room(*trial.before):
                     raise RuntimeError("engines of earlier reloads do not end: the last configuration cannot come back")
-                self._stages.apply(*before)
+                stages.apply(*trial.before)
                 self._on_end("undone", why)
                 break
             await asyncio.sleep(CHECK_S)
+        self._trial = None
         gc.collect()  # what the last configuration was made of, before the heap grows around it
         await asyncio.Event().wait()  # a task of the staff does not end by itself
+
+    def _dark(self, since_ns: dict[str, int | None]) -> list[str]:
+        """Return the cameras without a result of their new engine; `since_ns`: the first look at which it had begun.
+
+        None before that: the old engine goes on meanwhile, and what it gives proves nothing.
+        """
+        dark = []
+        for name, since in since_ns.items():
+            if self._stages.is_changing(name):
+                since_ns[name] = None
+            elif since is None:
+                since_ns[name] = time.monotonic_ns()
+            elif self._stages.lanes[name].captured_ns > since:
+                continue
+            dark.append(name)
+        return sorted(dark)

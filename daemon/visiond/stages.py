@@ -105,6 +105,10 @@ class Stages:
             self._staff.start(self.cameras[name], self.cameras[name].worker.run)
         self._on_change()
 
+    def is_changing(self, camera: str) -> bool:
+        """Whether its results may still be those of an engine of the configuration before."""
+        return self.fleet.models[self.lanes[camera].settings.model].is_changing
+
     def _adjust_camera(self, name: str, settings: Camera) -> None:
         lane, camera = self.lanes[name], self.cameras[name]
         same_age = _max_age_ms(lane.settings) == _max_age_ms(settings)

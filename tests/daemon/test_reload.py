@@ -14,7 +14,7 @@ import pytest
 
 import twins
 from edgetpu_sim.simulator import Simulator
-from harness import Client, Daemon, shapes_model
+from harness import Client, Daemon, coco_ssd_package, shapes_model
 
 pytestmark = pytest.mark.slow
 
@@ -189,6 +189,32 @@ def test_a_reload_that_gives_no_results_is_undone(start_daemon: StartDaemon, roo
         assert back["seq"] > 1
         client.status(lambda s: s["state"] == "ok")
     assert "reload undone: no result of camera front within 4 s" in daemon.whole_log()
+
+
+@pytest.mark.assets
+def test_a_model_whose_results_make_no_sense_is_undone_though_the_old_engine_went_on_meanwhile(
+    start_daemon: StartDaemon, assets: Path, tmp_path: Path
+) -> None:
+    """Classes and scores are swapped. A second reload that changes nothing does not make it the one to keep."""
+    package, swapped = (coco_ssd_package(tmp_path / name, assets) for name in ("right", "swapped"))
+    manifest = json.loads((swapped / "model.yaml").read_text())
+    manifest["output"]["roles"] = {"boxes": 0, "classes": 2, "scores": 1, "count": 3}
+    (swapped / "model.yaml").write_text(json.dumps(manifest))
+    camera = {"source": "synthetic:shapes", "size": [320, 240], "fps": 5, "model": "coco"}
+    model = {"package": str(package), "accelerator": "never", "threads": 1}
+    config: dict[str, Any] = {"cameras": {"front": camera}, "models": {"coco": model}, "reload_trial_s": 4}
+    daemon = start_daemon(config)
+    with daemon.client() as client:
+        client.until(of("front"))
+        assert reload(daemon, {**config, "models": {"coco": {**model, "package": str(swapped)}}})[0] == 0
+        client.status(lambda s: "classes are no class ids" in (s["cameras"]["front"]["reason"] or ""))
+        words = [sys.executable, "-m", "visiond", "reload", "--socket", str(daemon.socket_path)]
+        again = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        assert (again.returncode, again.stdout) == (0, "nothing has changed\n")
+        status = client.status(lambda s: s["reload"] is not None and s["reload"]["result"] == "undone")
+        assert "no result of camera front within 4 s: classes are no class ids" in status["reload"]["reason"]
+        client.until(of("front"))
+        client.status(lambda s: s["state"] == "ok")
 
 
 def test_a_stick_is_given_to_another_model_without_losing_the_client(

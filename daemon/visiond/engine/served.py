@@ -87,6 +87,11 @@ class ServedModel:
         return (self.cpu,)
 
     @property
+    def is_changing(self) -> bool:
+        """Whether an engine of the model's last settings has still to be taken over from: its results may yet come."""
+        return bool(self.outgoing)
+
+    @property
     def readers(self) -> tuple[RemoteEngine, ...]:
         """Every engine that may hold one of its cameras' rings."""
         return (*self.engines, *(engine for engine in self.outgoing if engine not in self.engines))
