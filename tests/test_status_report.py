@@ -75,6 +75,12 @@ def test_golden_examples_that_fail_are_told_with_their_numbers() -> None:
     assert "accelerator prefer, degraded" in told
 
 
+def test_without_golden_examples_it_is_said_that_nothing_is_proved() -> None:
+    message = made_up_status("ok", None)
+    message["engines"]["objects"]["golden"] = {"passed": 0, "failed": 0, "failures": []}
+    assert "golden examples: none: nothing shows" in "\n".join(report(cast(Status, message)))
+
+
 DIED = "the process died of SIGABRT, its last words: F usb_driver.cc:857] transfer on tag 2 failed"
 
 

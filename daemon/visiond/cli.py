@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from visiond import __version__, cli_models
 from visiond.errors import OutputClosed, UsageError, VisiondError
@@ -112,6 +113,13 @@ def reload(arguments: argparse.Namespace) -> int:
 
 class _Parser(argparse.ArgumentParser):
     """argparse ends with 2 for a usage error; the contract is 64."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """What a verb does not know is said with that verb's own help, not with that of all."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
 
     def error(self, message: str) -> None:  # type: ignore[override]
         raise UsageError(f"{self.prog}: {message}; see `{self.prog} --help`")

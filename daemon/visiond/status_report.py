@@ -129,7 +129,9 @@ def _engine(engine: Mapping[str, Any]) -> list[str]:
             ]
     golden = engine["golden"]
     if golden is not None:
-        lines.append(f"golden examples: {golden['passed']} reproduced, {golden['failed']} not")
+        counts = f"{golden['passed']} reproduced, {golden['failed']} not"
+        none = "none: nothing shows that it finds what it should"
+        lines.append(f"golden examples: {counts if golden['passed'] or golden['failed'] else none}")
         lines += golden["failures"]
     lines += engine["remarks"]
     troubles = [engine["reason"], engine["slow"] if engine["slow"] != engine["reason"] else None]

@@ -104,6 +104,12 @@ def test_a_wrong_command_line_is_told_with_exit_64(visiond: Visiond, arguments: 
     assert "--help" in one_sentence(visiond(*arguments), 64)
 
 
+def test_what_a_verb_does_not_know_is_told_with_its_own_help(visiond: Visiond) -> None:
+    said = one_sentence(visiond("models", "inspect", "a.tflite", "b.tflite"), 64)
+    assert said.strip() == "visiond models inspect: unrecognized arguments: b.tflite; see `visiond models inspect --help`"
+    assert "see `visiond watch --help`" in one_sentence(visiond("watch", "--bogus"), 64)
+
+
 def test_schema_is_a_json_schema_that_the_shipped_configurations_meet(visiond: Visiond, root: Path) -> None:
     import yaml
 

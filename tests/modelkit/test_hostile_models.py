@@ -234,7 +234,7 @@ def test_the_verb_ends_with_a_sentence_and_65_or_66(tmp_path: Path, exit_code: C
         ([cut], 65, "damaged TFLite model"),
         ([tmp_path / "text.tflite"], 65, "no TFLite model"),
         ([tmp_path / "none"], 66, "No such file"),
-        ([tmp_path], 66, "is not a regular file"),
+        ([tmp_path], 66, "is a folder; give the path of a .tflite or .onnx file in it"),
         ([whole, "--log", tmp_path / "log"], 65, "no log of edgetpu_compiler"),
         ([whole, "--log", tmp_path / "none"], 66, "No such file"),
     ):

@@ -192,7 +192,7 @@ def test_what_a_file_is_that_is_no_model(tmp_path: Path, content: bytes, words: 
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(NoInputError, match="No such file"):
         read(tmp_path / "none.onnx")
-    with pytest.raises(NoInputError, match="is not a regular file"):
+    with pytest.raises(NoInputError, match=r"is a folder; give the path of a \.tflite or \.onnx file in it"):
         read(tmp_path)
 
 

@@ -46,7 +46,11 @@ def open_region(path: Path, what_instead: WhatInstead, max_read_bytes: int = MAX
         raise NoInputError(_cannot_read(path, error)) from error
     head = b""
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            info = "what a package is, `visiond models info` tells"
+            raise NoInputError(f"{path} is a folder; give the path of a .tflite or .onnx file in it; {info}")
+        if not stat.S_ISREG(mode):
             raise NoInputError(f"{path} is not a regular file; give the path of a .tflite or .onnx file")
         head = os.pread(descriptor, _HEAD_BYTES, 0)
         yield Region(FileBytes(descriptor, max_read_bytes))

@@ -171,6 +171,12 @@ def test_roles_that_names_gave_are_not_changed_by_values() -> None:
             decoder(outputs(swapped, USUAL), Geometry())
 
 
+def test_roles_that_the_package_gave_and_that_are_wrong_are_to_be_corrected() -> None:
+    decoder = SsdPostprocess(infos(TF1), {"boxes": 0, "classes": 2, "scores": 1, "count": 3}, settings())
+    with pytest.raises(InvalidOutput, match=r"classes are no class ids: .*; output.roles has them in another order"):
+        decoder(outputs(TF1, USUAL), Geometry())
+
+
 @patient
 @given(
     st.lists(st.tuples(st.integers(0, 200), st.floats(0, 1, width=32)), min_size=1, max_size=ROWS),

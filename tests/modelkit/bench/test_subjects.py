@@ -53,7 +53,11 @@ def test_a_wish_narrows_it(package: Package) -> None:
         (Wish(threads=(1, 65)), "--threads 1,65: give numbers", 64),
         (Wish(runtimes=("onnx",)), "--runtime onnx: is not installed here; installed: litert, tflite-runtime", 69),
         (Wish(device="usb:0"), "shapes has no files.edgetpu", 69),
-        (Wish(delegates=("edgetpu",)), "shapes has no files.edgetpu", 69),
+        (
+            Wish(delegates=("edgetpu",)),
+            "--delegate edgetpu: shapes has no files.edgetpu; add it, or leave edgetpu",
+            69,
+        ),
         (Wish(delegates=("xnnpack",), device="usb:0"), "--device usb:0: --delegate leaves the Edge TPU out", 64),
     ],
 )

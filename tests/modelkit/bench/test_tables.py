@@ -58,6 +58,12 @@ def test_a_comparison_has_its_milliseconds_as_the_other_tables_do() -> None:
     assert re.search(r"invoke +29\.00 +1234\.50 +42\.569", out.getvalue())
 
 
+def test_a_comparison_of_single_rounds_shows_no_interval() -> None:
+    out = io.StringIO()
+    print_comparison(compare(report(measured(ONE, (12.0,))), report(measured(ONE, (10.0,)))), out)
+    assert re.search(r"invoke +10\.00 +12\.00 +1\.200 +– +not told", out.getvalue())
+
+
 @pytest.mark.parametrize(
     ("ratio", "low", "high", "words"),
     [

@@ -11,7 +11,13 @@ import pytest
 from PIL import Image
 
 from visiond.errors import DataError, NoInputError, UsageError, VisiondError
-from visiond.modelkit.evaluation.dataset import PictureProblem, check_pictures, load_dataset, open_picture
+from visiond.modelkit.evaluation.dataset import (
+    PictureProblem,
+    check_pictures,
+    load_dataset,
+    open_picture,
+    sizes_told,
+)
 from visiond.modelkit.labels import Labels
 
 LABELS = Labels(["background", "hot dog", "crane", None, "crane"])
@@ -76,9 +82,13 @@ def test_coco_is_matched_by_name_and_its_ids_become_the_packages(tmp_path: Path)
     [
         ({"images": None}, "has no list 'images'"),
         ({"images": []}, "names no images"),
-        ({"annotations": [{"image_id": 7, "category_id": 53, "bbox": [0, 0, 1, 1]}]}, "'pizza' is none of"),
-        ({"annotations": [{"image_id": 8, "category_id": 52, "bbox": [0, 0, 1, 1]}]}, "image 8, which is none"),
+        ({"annotations": [{"image_id": 7, "category_id": 53, "bbox": [0, 0, 2, 2]}]}, "'pizza' is none of"),
+        ({"annotations": [{"image_id": 8, "category_id": 52, "bbox": [0, 0, 2, 2]}]}, "image 8, which is none"),
         ({"annotations": [{"image_id": 7, "category_id": 52, "bbox": [0, 0, 1]}]}, "bbox is [0, 0, 1]"),
+        (
+            {"annotations": [{"image_id": 7, "category_id": 52, "bbox": [0.1, 0.1, 0.5, 0.6]}]},
+            "look like fractions of the picture; give [x, y, width, height] in pixels",
+        ),
         ({"annotations": [{"image_id": 7, "bbox": [0, 0, 1, 1]}]}, "annotations[0] has no category_id"),
         ({"categories": [{"id": "x", "name": "hot dog"}]}, "no whole number"),
     ],
@@ -110,6 +120,18 @@ def test_what_is_no_dataset(tmp_path: Path) -> None:
             load_dataset(path, LABELS, task)
 
 
+def test_annotations_of_a_picture_that_had_another_size_are_found_before_the_work(tmp_path: Path) -> None:
+    """Their boxes would be measured against, and nothing would fit."""
+    found = load_dataset(coco(tmp_path), LABELS, "detection")
+    check_pictures(found.paths, sizes_told(found), lambda _done, _of: None)
+    picture(tmp_path / "images" / "a.png", (80, 60))
+    with pytest.raises(PictureProblem, match=r"a\.png has 80×60 pixels, its annotations are for 40×30"):
+        check_pictures(found.paths, sizes_told(found), lambda _done, _of: None)
+    coco(tmp_path, images=[{"id": 7, "file_name": "a.png"}])
+    picture(tmp_path / "images" / "a.png", (80, 60))
+    assert sizes_told(load_dataset(tmp_path, LABELS, "detection")) == {}
+
+
 def test_a_picture_that_does_not_open(tmp_path: Path) -> None:
     cut = picture(tmp_path / "cut.png", (200, 200))
     cut.write_bytes(cut.read_bytes()[:60])
@@ -121,17 +143,17 @@ def test_a_picture_that_does_not_open(tmp_path: Path) -> None:
 def test_all_the_bad_pictures_are_named_at_once(tmp_path: Path) -> None:
     paths = [picture(tmp_path / f"{number}.png", (200, 200)) for number in range(8)]
     told: list[tuple[int, int]] = []
-    check_pictures(paths, lambda done, of: told.append((done, of)))
+    check_pictures(paths, {}, lambda done, of: told.append((done, of)))
     assert told == [(done, 8) for done in range(1, 9)]
     paths[1].write_bytes(paths[1].read_bytes()[:60])
     paths[4].unlink()
     with pytest.raises(
         PictureProblem, match=r"1\.png is no picture .*, .*4\.png does not exist; copy them again, or take"
     ):
-        check_pictures(paths, lambda _done, _of: None)
+        check_pictures(paths, {}, lambda _done, _of: None)
     for path in paths:
         path.write_bytes(b"")
     with pytest.raises(PictureProblem) as error:
-        check_pictures(paths, lambda _done, _of: None)
+        check_pictures(paths, {}, lambda _done, _of: None)
     assert str(error.value).count("is no picture") == 5
-    assert "and 3 more of 8 do not open" in str(error.value)
+    assert "and 3 more of 8 that cannot be used" in str(error.value)

@@ -54,8 +54,8 @@ def closed_folder(mode: int) -> Iterator[Path]:
 def test_a_folder_that_may_not_be_entered_is_a_sentence() -> None:
     with closed_folder(0) as folder:
         assert not is_folder(folder / "page.html")
-        with pytest.raises(UnavailableError, match="Permission denied; check the folder and its permissions"):
-            check_writable(folder / "page.html")
+        with pytest.raises(UnavailableError, match="Permission denied; check the folder and its permissions, or look"):
+            check_writable(folder / "page.html", "or look elsewhere")
 
 
 def test_a_link_to_nothing_makes_its_target(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_verification_asks_before_it_begins(
     """Root may write nearly everywhere: that the package is read-only is only said."""
     package = root / "models" / "shapes"
 
-    def refuse(path: Path) -> None:
+    def refuse(path: Path, *_: str) -> None:
         raise UnavailableError(f"{path} cannot be written")
 
     monkeypatch.setattr(verb, "check_writable", refuse)

@@ -24,7 +24,8 @@ from visiond.engine.tensors import TensorInfo, dequantize
 
 log = logging.getLogger(__name__)
 
-_REMEDY: Final = "if the file's outputs come in another order, give output.roles"
+_GIVE_ROLES: Final = "if the file's outputs come in another order, give output.roles"
+_OTHER_ROLES: Final = "output.roles has them in another order than the file: correct it, or leave it out"
 
 
 class SsdPostprocess:
@@ -41,6 +42,7 @@ class SsdPostprocess:
         self._infos = tuple(outputs)
         self._settings = settings
         self._roles = resolve_roles(roles, outputs)
+        self._remedy = _GIVE_ROLES if roles is None else _OTHER_ROLES
 
     def __call__(self, outputs: Sequence[NDArray[Any]], geometry: Geometry) -> tuple[Detection, ...]:
         """Return what reaches `min_score`, best first. Raises InvalidOutput where the used rows make no sense."""
@@ -55,7 +57,7 @@ class SsdPostprocess:
             raise InvalidOutput(f"a box among the {used} used is NaN or infinite")
         if not all(0 <= each < MAX_CLASS_ID and each.is_integer() for each in classes):
             self._doubt()
-            raise InvalidOutput(f"classes are no class ids: {_some(classes)}; {_REMEDY}")
+            raise InvalidOutput(f"classes are no class ids: {_some(classes)}; {self._remedy}")
         if not all(SCORE_FLOOR <= score <= SCORE_CEILING for score in scores):
             self._doubt()
             clamp_scores(np.array(scores, np.float32))  # says what is wrong with them

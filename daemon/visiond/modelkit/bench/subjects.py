@@ -95,6 +95,8 @@ def _stick(package: Package, wish: Wish) -> StickOrder | None:
         raise UsageError(f"--device {wish.device}: --delegate leaves the Edge TPU out; add edgetpu to it")
     if not wanted:
         return None
+    if wish.delegates is not None and package.files.edgetpu is None:
+        raise UnavailableError(f"--delegate edgetpu: {package.name} has no files.edgetpu; add it, or leave edgetpu out")
     device = wish.device if wish.delegates is None else wish.device or "usb:0"
     return stick_of(package, device, wish.library, wish.sysfs, wish.dev)
 

@@ -47,7 +47,7 @@ def print_comparison(comparison: Comparison, out: TextIO) -> None:
             f"{each.before_p50_ms:.2f}",
             f"{each.now_p50_ms:.2f}",
             f"{each.ratio:.3f}",
-            _interval(each.interval, 3),
+            _interval(each.interval, 3) if each.rounds >= _ROUNDS else "–",
             each.verdict,
         )
         for each in comparison.ratios

@@ -155,8 +155,9 @@ def _carry_out(
     """One part after the other, each into `work` when it is there: Ctrl-C may come at any time."""
     model = package.file("cpu") if package.files.cpu is not None else None
     turns = turns_in_all(orders, options.rounds, program)
+    rounds = f"{options.rounds} round{'s' * (options.rounds > 1)}"
     progress.begin(
-        f"measuring {len(orders)} variant{'s' * (len(orders) > 1)} of {package.name} in {options.rounds} rounds, "
+        f"measuring {len(orders)} variant{'s' * (len(orders) > 1)} of {package.name} in {rounds}, "
         f"about {turns * _SLICE_S:.0f} s",
         turns,
     )

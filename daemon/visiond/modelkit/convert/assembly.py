@@ -61,15 +61,16 @@ class Assembly:
 
     def _check_pictures(self) -> None:
         """Open what is evaluated and what becomes golden now, and not after the minutes that converting takes."""
-        from visiond.modelkit.evaluation.dataset import check_pictures, load_dataset
+        from visiond.modelkit.evaluation.dataset import check_pictures, load_dataset, sizes_told
 
-        request, paths = self._request, list(self._request.golden)
+        request, paths, dataset = self._request, list(self._request.golden), None
         if request.dataset is not None:
             recipe = request.recipe
-            paths += load_dataset(request.dataset, recipe.load_labels(), recipe.keys.task).paths
+            dataset = load_dataset(request.dataset, recipe.load_labels(), recipe.keys.task)
+            paths += dataset.paths
         if paths:
             self._progress.step("opening the pictures")
-            check_pictures(tuple(dict.fromkeys(paths)), self._progress.tell)
+            check_pictures(tuple(dict.fromkeys(paths)), sizes_told(dataset), self._progress.tell)
 
     def _lints(self) -> list[str]:
         """Load the package as the daemon will, and return what it warns of, at the place where it will be."""

@@ -6,7 +6,7 @@ Labelled folders (one folder a class, named as in the package's labels) for clas
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -47,10 +47,14 @@ class LabelledFolders:
 
 @dataclass(frozen=True, slots=True)
 class CocoPicture:
-    """A picture of a COCO file, by its `image_id`; boxes there are in pixels of it."""
+    """A picture of a COCO file, by its `image_id`; boxes there are in pixels of it.
+
+    `size` is its width and height as the file has them, None where it does not tell.
+    """
 
     path: Path
     image_id: int
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,9 @@ def load_coco(path: Path, labels: Labels) -> CocoDataset:
     annotations = [each | {"category_id": class_of[each["category_id"]]} for each in content["annotations"]]
     categories = [{"id": class_id, "name": labels.name(class_id)} for class_id in sorted(set(class_of.values()))]
     truth = content | {"annotations": annotations, "categories": categories}
-    pictures = tuple(CocoPicture(_beside(path, each["file_name"]), each["id"]) for each in content["images"])
+    pictures = tuple(
+        CocoPicture(_beside(path, each["file_name"]), each["id"], _size(each)) for each in content["images"]
+    )
     return CocoDataset(path, pictures, truth)
 
 
@@ -142,17 +148,32 @@ def open_picture(path: Path) -> Picture:
         raise PictureProblem(f"{path} {_why_not(path, error)}; copy it again, or take it out") from error
 
 
-def check_pictures(paths: Collection[Path], on_progress: Callable[[int, int], None]) -> None:
-    """Open each one, before hours of work. Raises PictureProblem that names all the bad ones, or the first five."""
+def sizes_told(dataset: Dataset | None) -> dict[Path, tuple[int, int]]:
+    """Return width and height of the pictures of which the dataset says it: its boxes are right for these alone."""
+    pictures = dataset.pictures if isinstance(dataset, CocoDataset) else ()
+    return {each.path: each.size for each in pictures if each.size is not None}
+
+
+def check_pictures(
+    paths: Collection[Path], sizes: Mapping[Path, tuple[int, int]], on_progress: Callable[[int, int], None]
+) -> None:
+    """Open each one, before hours of work. `sizes`: the width and height that some have to have.
+
+    Raises PictureProblem that names all the bad ones, or the first five.
+    """
     bad = []
     for number, path in enumerate(paths):
         try:
-            read_picture(path)
+            height, width = read_picture(path)[0].shape[:2]
+            if sizes.get(path, (width, height)) != (width, height):
+                told = "×".join(map(str, sizes[path]))
+                bad.append(f"{path} has {width}×{height} pixels, its annotations are for {told}: annotate it as it is")
         except PictureError as error:
             bad.append(f"{path} {_why_not(path, error)}")
         on_progress(number + 1, len(paths))
     if bad:
-        more = f", and {len(bad) - _MOST_NAMED} more of {len(paths)} do not open" if len(bad) > _MOST_NAMED else ""
+        others = len(bad) - _MOST_NAMED
+        more = f", and {others} more of {len(paths)} that cannot be used" if others > 0 else ""
         them = "it" if len(bad) == 1 else "them"
         raise PictureProblem(f"{', '.join(bad[:_MOST_NAMED])}{more}; copy {them} again, or take {them} out")
 
@@ -169,6 +190,11 @@ def pictures_in(folder: Path) -> tuple[Path, ...]:
     if not found:
         raise DataError(f"{folder} holds no picture; put some there ({' '.join(SUFFIXES)})")
     return found
+
+
+def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
+    width, height = image.get("width"), image.get("height")
+    return (width, height) if isinstance(width, int) and isinstance(height, int) else None
 
 
 def _evenly(dataset: Dataset, most: int | None) -> Dataset:

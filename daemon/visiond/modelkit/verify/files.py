@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Final
 
 from visiond.errors import UnavailableError
 from visiond.modelkit.fetch.part_file import remedy
+
+_ELSEWHERE: Final = "or give another place"
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -34,8 +37,11 @@ def write_whole(path: Path, content: bytes) -> None:
         raise _cannot_write(path, error) from error
 
 
-def check_writable(path: Path) -> None:
-    """Raise UnavailableError now where `write_whole` would later, after minutes of work; nothing is left behind."""
+def check_writable(path: Path, elsewhere: str = _ELSEWHERE) -> None:
+    """Raise UnavailableError now where `write_whole` would later, after minutes of work; nothing is left behind.
+
+    `elsewhere`: what else can be done than to mend the place.
+    """
     try:
         if _is_special(path):
             if not os.access(path, os.W_OK):  # a pipe is not opened before there is something for its reader
@@ -45,7 +51,7 @@ def check_writable(path: Path) -> None:
         beside.open("wb").close()
         beside.unlink()
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise _cannot_write(path, error, elsewhere) from error
 
 
 def is_folder(path: Path) -> bool:
@@ -69,5 +75,5 @@ def _beside(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.getpid()}")
 
 
-def _cannot_write(path: Path, error: OSError) -> UnavailableError:
-    return UnavailableError(f"{path} cannot be written: {error.strerror}; {remedy(error)}, or give another place")
+def _cannot_write(path: Path, error: OSError, elsewhere: str = _ELSEWHERE) -> UnavailableError:
+    return UnavailableError(f"{path} cannot be written: {error.strerror}; {remedy(error)}, {elsewhere}")

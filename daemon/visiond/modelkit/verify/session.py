@@ -11,7 +11,7 @@ from visiond import __version__
 from visiond.errors import VisiondError
 from visiond.messages import StickOrder
 from visiond.modelkit.evaluation.average_precision import Interval, require_pycocotools
-from visiond.modelkit.evaluation.dataset import Dataset, check_pictures, load_dataset, open_picture
+from visiond.modelkit.evaluation.dataset import Dataset, check_pictures, load_dataset, open_picture, sizes_told
 from visiond.modelkit.evaluation.measure import Evaluation, agreement, shifted_labels
 from visiond.modelkit.manifest import InputRecipe, Tolerances
 from visiond.modelkit.package import Package
@@ -72,7 +72,8 @@ def verify(subject: Subject, scratch: Path, progress: Progress) -> Verified:
         if package.task == "detection":
             require_pycocotools()
     progress.begin("the pictures", "opening")
-    check_pictures(_all_pictures(subject, dataset), lambda done, of: progress.stage("opening them", done, of))
+    paths, sizes = _all_pictures(subject, dataset), sizes_told(dataset)
+    check_pictures(paths, sizes, lambda done, of: progress.stage("opening them", done, of))
     outcomes = tuple(_run_all(subject, scratch, progress))
     reference = outcomes[0]
     if reference.opened is None:

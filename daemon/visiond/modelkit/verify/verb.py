@@ -46,9 +46,11 @@ def verify_package(folder: Path, options: Options, out: TextIO, err: TextIO) -> 
     package = load_package(folder)
     package.verify_files()
     if options.record is not None:
-        check_writable(package.folder / MANIFEST)
+        check_writable(package.folder / MANIFEST, "or record into a copy of the package")
     stick = stick_of(package, options.device, options.library, options.sysfs, options.dev)
     reference = reference_of(package, options.reference)
+    for line in package.remark_lines():  # what may explain what breaks
+        print(f"warning: {line}", file=err)
     with TemporaryDirectory(prefix="visiond-verify-") as name, Progress(err) as progress:
         scratch = Path(name)
         subject = Subject(
