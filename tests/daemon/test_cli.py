@@ -106,7 +106,9 @@ def test_a_wrong_command_line_is_told_with_exit_64(visiond: Visiond, arguments: 
 
 def test_what_a_verb_does_not_know_is_told_with_its_own_help(visiond: Visiond) -> None:
     said = one_sentence(visiond("models", "inspect", "a.tflite", "b.tflite"), 64)
-    assert said.strip() == "visiond models inspect: unrecognized arguments: b.tflite; see `visiond models inspect --help`"
+    assert (
+        said.strip() == "visiond models inspect: unrecognized arguments: b.tflite; see `visiond models inspect --help`"
+    )
     assert "see `visiond watch --help`" in one_sentence(visiond("watch", "--bogus"), 64)
 
 

@@ -183,6 +183,12 @@ def test_labels_are_counted_against_split_heads_and_raw_ssd(tmp_path: Path) -> N
         assert f"and the model has {classes}: {9 - classes} names are never used" in only(found)
 
 
+def test_a_role_for_an_output_that_the_file_does_not_have(tmp_path: Path) -> None:
+    text = only(classifier(tmp_path, output={"roles": {"scores": 1}}))
+    assert "output.roles: says that scores is output 1, and the file has 1, counted from 0: it will not be load" in text
+    assert classifier(tmp_path, output={"roles": {"scores": 0}}).remarks == ()
+
+
 def test_labels_that_are_one_off_may_be_a_wrong_offset(tmp_path: Path) -> None:
     names = [f"c{n}" for n in range(11)]
     text = only(classifier(tmp_path, labels=names))

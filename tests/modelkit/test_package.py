@@ -256,6 +256,12 @@ def test_every_error_at_once_each_at_its_place(write: Write) -> None:
             "output.decoder: movenet does not fit task: detection; it takes ssd_postprocess, ssd_raw, yolov5, yolov8",
         ),
         (
+            "scores: 2, count: 3}",
+            "scores: 1, count: 3}",
+            "{boxes: 0",
+            "output.roles: gives output 1 to classes and scores; each needs one of its own",
+        ),
+        (
             "label: cat",
             "label: cta",
             "cta",

@@ -83,6 +83,11 @@ def _of_output(package: Manifest) -> Iterator[Problem]:
             ("output", "decoder"),
             f"{decoder} does not fit task: {package.task}; it takes {', '.join(sorted(decoders))}",
         )
+    roles = package.output.roles or {}
+    for position in sorted(set(roles.values())):
+        names = sorted(role for role, own in roles.items() if own == position)
+        if len(names) > 1:
+            yield ("output", "roles"), f"gives output {position} to {' and '.join(names)}; each needs one of its own"
     for key in sorted(package.output.model_fields_set & set(DECODERS_OF_KEY)):
         fitting = DECODERS_OF_KEY[key]
         if decoder not in fitting:

@@ -59,6 +59,7 @@ def lint(package: Package) -> list[Remark]:
         remarks += size_remarks(key, package.input.size, found.inputs)
     for found in list(facts.values())[:1]:  # what is wrong with all twins is said once
         remarks += _input_remarks(package, found)
+        remarks += _role_remarks(package, found)
         remarks += _output_remarks(found)
         remarks += _label_remarks(package, found)
     if "cpu" in facts and "edgetpu" in facts:
@@ -107,6 +108,17 @@ def _input_remarks(package: Package, facts: FileFacts) -> Iterator[Remark]:
         text = calibration_remark(recipe.mean, recipe.std, facts.inputs[0])
         if text is not None:
             yield Remark(("input", "std"), text)
+
+
+def _role_remarks(package: Package, facts: FileFacts) -> Iterator[Remark]:
+    """Roles for outputs that there are not; that they fit the outputs that there are, only the decoder can tell."""
+    beyond = [(role, place) for role, place in (package.output.roles or {}).items() if place >= len(facts.outputs)]
+    for role, place in beyond:
+        yield Remark(
+            ("output", "roles"),
+            f"says that {role} is output {place}, and the file has {len(facts.outputs)}, counted from 0: it will not "
+            "be loaded; correct it, or leave the roles out",
+        )
 
 
 def _output_remarks(facts: FileFacts) -> Iterator[Remark]:

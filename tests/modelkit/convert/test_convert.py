@@ -125,7 +125,7 @@ def test_a_child_that_fails_is_a_sentence_and_what_is_finished_stays(
     assert said[-1].startswith(told)
     assert ("  chatter of a native library" in said) == (behaviour != "refuse")
     kept = bench.to / ".net.converting"
-    assert said[-2] == f"what is finished is kept in {kept}, and the same command goes on there"
+    assert said[-2] == f"what is finished is kept in {kept}; once the cause is mended, the same command goes on there"
     assert bench.there() == [".net.converting"]
     assert sorted(path.name for path in (bench.to / ".net.converting").iterdir()) == [
         "net_dynamic.tflite",

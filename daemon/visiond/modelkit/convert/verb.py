@@ -33,7 +33,8 @@ def convert(request: Request, to_json: bool, out: TextIO, err: TextIO) -> int:
                 raise
             except VisiondError:
                 if Work(staging.folder).has_finished():
-                    progress.line(f"what is finished is kept in {staging.folder}, and the same command goes on there")
+                    kept = f"what is finished is kept in {staging.folder}"
+                    progress.line(f"{kept}; once the cause is mended, the same command goes on there")
                 raise
             finally:
                 if staging.folder.exists():
