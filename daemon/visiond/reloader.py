@@ -121,7 +121,9 @@ class Reloader:
         give_up_s = time.monotonic() + trial_s
         since_ns: dict[str, int | None] = dict.fromkeys(trial.cameras)
         while dark := self._dark(since_ns):
-            if time.monotonic() > give_up_s:
+            if None in since_ns.values():  # an engine that takes long to start leaves nobody blind: the old one goes on
+                give_up_s = time.monotonic() + trial_s
+            elif time.monotonic() > give_up_s:
                 why = f"no result of camera {', '.join(dark)} within {trial_s:.0f} s"
                 if troubles := dict.fromkeys(filter(None, (stages.lanes[name].trouble for name in dark))):
                     why += f": {'; '.join(troubles)}"
