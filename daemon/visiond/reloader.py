@@ -28,7 +28,7 @@ Read = Callable[[], Settings]
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """A configuration that has to prove itself: `before` it came back otherwise, `cameras` had results then."""
+    """A configuration that has to prove itself: else `before` comes back, under which `cameras` had results."""
 
     before: Settings
     cameras: frozenset[str]
@@ -116,16 +116,17 @@ class Reloader:
         await asyncio.Event().wait()  # a task of the staff does not end by itself
 
     async def _try_out(self, trial: _Trial) -> None:
-        """Go back to the configuration before where a camera that had results has none within reload_trial_s."""
+        """Go back to the configuration before where a camera that had results has none within reload_trial_s.
+
+        Of each camera, from when its new engine has begun: one that is slow to start leaves it not blind.
+        """
         stages, trial_s = self._stages, self._stages.config.reload_trial_s
-        give_up_s = time.monotonic() + trial_s
         since_ns: dict[str, int | None] = dict.fromkeys(trial.cameras)
         while dark := self._dark(since_ns):
-            if None in since_ns.values():  # an engine that takes long to start leaves nobody blind: the old one goes on
-                give_up_s = time.monotonic() + trial_s
-            elif time.monotonic() > give_up_s:
-                why = f"no result of camera {', '.join(dark)} within {trial_s:.0f} s"
-                if troubles := dict.fromkeys(filter(None, (stages.lanes[name].trouble for name in dark))):
+            due_ns = time.monotonic_ns() - trial_s * 1e9
+            if lost := [name for name in dark if (since := since_ns[name]) is not None and since < due_ns]:
+                why = f"no result of camera {', '.join(lost)} within {trial_s:.0f} s"
+                if troubles := dict.fromkeys(filter(None, (stages.lanes[name].trouble for name in lost))):
                     why += f": {'; '.join(troubles)}"
                 text = "reload undone: %s; the last configuration that gave results is back"
                 log.error(text, why, extra={"event": "reload_reverted"})

@@ -192,6 +192,33 @@ def test_a_reload_that_gives_no_results_is_undone(start_daemon: StartDaemon, roo
 
 
 @pytest.mark.assets
+def test_an_engine_that_never_starts_does_not_keep_a_blind_camera_from_being_undone(
+    start_daemon: StartDaemon, root: Path, assets: Path, tmp_path: Path
+) -> None:
+    """The one camera's old engine goes on meanwhile; the other one's source is gone."""
+    config = {**two_cameras(root), "reload_trial_s": 4}
+    config["models"]["other"] = shapes_model(root)
+    config["cameras"]["left"]["model"] = "other"
+    daemon = start_daemon(config)
+    with daemon.client() as client:
+        client.until(of("left"))
+        client.until(of("front"))
+        worse = json.loads(json.dumps(config))
+        package = coco_ssd_package(tmp_path / "coco", assets)
+        manifest = json.loads((package / "model.yaml").read_text())
+        manifest["output"]["decoder"] = "yolov8"  # which the file does not fit
+        (package / "model.yaml").write_text(json.dumps(manifest))
+        worse["models"]["other"]["package"] = str(package)
+        worse["cameras"]["front"]["source"] = f"images:{tmp_path / 'empty'}"
+        (tmp_path / "empty").mkdir()
+        assert reload(daemon, worse)[0] == 0
+        status = client.status(lambda s: s["reload"]["result"] == "undone")
+        assert status["reload"]["reason"].startswith("no result of camera front within 4 s")
+        client.until(of("front"))
+        client.status(lambda s: s["state"] == "ok")
+
+
+@pytest.mark.assets
 def test_a_model_whose_results_make_no_sense_is_undone_though_the_old_engine_went_on_meanwhile(
     start_daemon: StartDaemon, assets: Path, tmp_path: Path
 ) -> None:
