@@ -12,7 +12,7 @@ from visiond.modelkit.bench.report import Machine, Report, Subject
 from visiond.modelkit.bench.timings import Interval, Timing, rank_chance, ratio_interval
 
 LEAST_ROUNDS: Final = 5  # of each run, for a verdict: of fewer, the interval says next to nothing
-MOST_CHANCE: Final = 0.01
+MOST_CHANCE: Final = 0.01  # of a verdict on two runs of one speed
 LOAD_PER_CPU: Final = 2.0  # above it, something else has had the cores: no verdict
 _STAGES: Final = ("invoke", "whole")
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from visiond.modelkit.convert import job
 from visiond.modelkit.convert.compiler import compile_for_edgetpu
@@ -20,6 +20,9 @@ from visiond.modelkit.convert.table import decimal_size
 from visiond.modelkit.convert.work import Work
 from visiond.modelkit.fetch.staging import Staging
 from visiond.modelkit.package import load_package
+
+if TYPE_CHECKING:
+    from visiond.modelkit.evaluation.dataset import Dataset
 
 _FEW_PICTURES: Final = 50
 
@@ -35,12 +38,12 @@ class Assembly:
         self._work = Work(staging.folder)
         self._facts: dict[str, Any] = {}
 
-    def carry_out(self) -> Outcome:
-        """Do all of it and return what to say."""
+    def carry_out(self, dataset: Dataset | None) -> Outcome:
+        """Do all of it and return what to say; `dataset` is that of the request, read already."""
         request = self._request
         self._progress.step(f"looking at {request.source.name}")
         digest = digest_of(request.source)
-        self._check_pictures()
+        self._check_pictures(dataset)
         self._convert(keys_of(request, digest, self._python.versions))
         rows = [measured(variant, self._file(variant)) for variant in request.variants]
         compiled = None
@@ -59,18 +62,15 @@ class Assembly:
         self._staging.place(names)
         return Outcome(request, self._facts, rows, compiled, remarks)
 
-    def _check_pictures(self) -> None:
+    def _check_pictures(self, dataset: Dataset | None) -> None:
         """Open what is evaluated and what becomes golden now, and not after the minutes that converting takes."""
-        from visiond.modelkit.evaluation.dataset import check_pictures, load_dataset, sizes_told
+        from visiond.modelkit.evaluation.dataset import sizes_told
+        from visiond.modelkit.evaluation.pictures import check_pictures
 
-        request, paths, dataset = self._request, list(self._request.golden), None
-        if request.dataset is not None:
-            recipe = request.recipe
-            dataset = load_dataset(request.dataset, recipe.load_labels(), recipe.keys.task)
-            paths += dataset.paths
+        paths = dict.fromkeys((*self._request.golden, *(() if dataset is None else dataset.paths)))
         if paths:
             self._progress.step("opening the pictures")
-            check_pictures(tuple(dict.fromkeys(paths)), sizes_told(dataset), self._progress.tell)
+            check_pictures(paths, sizes_told(dataset), self._progress.tell)
 
     def _lints(self) -> list[str]:
         """Load the package as the daemon will, and return what it warns of, at the place where it will be."""

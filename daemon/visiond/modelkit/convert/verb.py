@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from visiond.errors import NoInputError, UsageError, VisiondError
 from visiond.modelkit.convert.assembly import Assembly
@@ -16,18 +16,21 @@ from visiond.modelkit.convert.work import Work
 from visiond.modelkit.fetch.part_file import cannot_write
 from visiond.modelkit.fetch.staging import Staging
 
+if TYPE_CHECKING:
+    from visiond.modelkit.evaluation.dataset import Dataset
+
 
 def convert(request: Request, to_json: bool, out: TextIO, err: TextIO) -> int:
     """Convert, measure, and place the package; return 0. Raises a VisiondError, and then nothing has changed there.
 
     What is finished by then waits beside it, and the same command goes on there.
     """
-    _check(request)
+    dataset = _check(request)
     python = find_python()
     try:
         with Staging(request.parent, request.name, "convert") as staging, Progress(err) as progress:
             try:
-                outcome = Assembly(request, python, staging, progress).carry_out()
+                outcome = Assembly(request, python, staging, progress).carry_out(dataset)
             except KeyboardInterrupt:
                 progress.line("interrupted; what is finished is kept, and the same command goes on there")
                 raise
@@ -48,8 +51,8 @@ def convert(request: Request, to_json: bool, out: TextIO, err: TextIO) -> int:
     return 0
 
 
-def _check(request: Request) -> None:
-    """Raise what is wrong before anything long begins."""
+def _check(request: Request) -> Dataset | None:
+    """Raise what is wrong before anything long begins; return what is to be evaluated on."""
     if os.path.lexists(request.target) and not request.replace:
         raise UsageError(f"{request.target} is there already; give another --name or --to, or --replace")
     if request.representative is not None and not request.representative.is_dir():
@@ -64,7 +67,8 @@ def _check(request: Request) -> None:
     for picture in request.golden:
         if not picture.is_file():
             raise NoInputError(f"--golden {picture} does not exist; give pictures in which the model finds something")
-    if request.dataset is not None:
-        from visiond.modelkit.evaluation.dataset import load_dataset
+    if request.dataset is None:
+        return None
+    from visiond.modelkit.evaluation.dataset import load_dataset
 
-        load_dataset(request.dataset, request.recipe.load_labels(), request.recipe.keys.task)
+    return load_dataset(request.dataset, request.recipe.load_labels(), request.recipe.keys.task)

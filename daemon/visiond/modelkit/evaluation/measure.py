@@ -11,8 +11,9 @@ from visiond.detection import Box, Classification, Detection
 from visiond.engine.preprocess import Preprocessor, Recipe
 from visiond.errors import UnavailableError
 from visiond.modelkit.evaluation.average_precision import RESAMPLES, Interval, mean_average_precision
-from visiond.modelkit.evaluation.dataset import CocoDataset, Dataset, LabelledFolders, open_picture
+from visiond.modelkit.evaluation.dataset import CocoDataset, Dataset, LabelledFolders
 from visiond.modelkit.evaluation.intervals import wilson
+from visiond.modelkit.evaluation.pictures import open_picture
 from visiond.modelkit.runner import Picture, Run, Runner
 
 OnProgress = Callable[[int, int], None]  # pictures done, of how many
@@ -77,7 +78,7 @@ def evaluate_recipes(
     sizes: list[tuple[int, int]] = []
     for number, path in enumerate(paths):
         picture = open_picture(path)
-        sizes.append((picture.shape[1], picture.shape[0]))
+        sizes.append(_size_of(picture))
         for preprocessor, found in zip(preprocessors, runs, strict=True):
             found.append(_run(runner, picture, preprocessor, str(path)))
             found[-1].outputs.clear()  # they would fill the memory
@@ -111,12 +112,13 @@ def shifted_labels(evaluation: Evaluation, dataset: Dataset, shift: int) -> floa
     )
     if isinstance(dataset, LabelledFolders):
         return _hits(moved, dataset, 1) / max(1, len(moved))
-    sizes = [
-        (each["width"], each["height"]) for each in dataset.truth["images"] if "width" in each and "height" in each
-    ]
-    if len(sizes) != len(moved):
-        return 0.0
+    sizes = [each.size or _size_of(open_picture(each.path)) for each in dataset.pictures]
     return mean_average_precision(dataset.truth, _rows(dataset, moved, sizes), resamples=0)[evaluation.metric].value
+
+
+def _size_of(picture: Picture) -> tuple[int, int]:
+    """Width and height in pixels."""
+    return picture.shape[1], picture.shape[0]
 
 
 def _summed(

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from visiond.engine.preprocess import Preprocessor
-from visiond.modelkit.evaluation.dataset import open_picture
+from visiond.modelkit.evaluation.pictures import open_picture
 from visiond.modelkit.verify import charts
 from visiond.modelkit.verify.conventions import conventions
 from visiond.modelkit.verify.html_meaning import meaning_section, wrong_section

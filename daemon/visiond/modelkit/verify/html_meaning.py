@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
-from visiond.modelkit.evaluation.dataset import LabelledFolders, open_picture
+from visiond.modelkit.evaluation.dataset import LabelledFolders
+from visiond.modelkit.evaluation.pictures import open_picture
 from visiond.modelkit.verify import charts
 from visiond.modelkit.verify.html_parts import figure, table
 from visiond.modelkit.verify.outcome import Outcome

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from visiond.detection import Result
 from visiond.doctor.child import Message, converse
-from visiond.modelkit.evaluation.dataset import PictureProblem
 from visiond.modelkit.evaluation.measure import Evaluation
+from visiond.modelkit.evaluation.pictures import PictureProblem
 from visiond.modelkit.runner import Variant
 from visiond.modelkit.verify.order import (
     EVALUATION,

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from visiond.errors import ConfigError
-from visiond.modelkit.evaluation.dataset import pictures_in
+from visiond.modelkit.evaluation.pictures import pictures_in
 from visiond.modelkit.package import Package
 from visiond.modelkit.runner import Picture
 

@@ -11,8 +11,9 @@ from visiond import __version__
 from visiond.errors import VisiondError
 from visiond.messages import StickOrder
 from visiond.modelkit.evaluation.average_precision import Interval, require_pycocotools
-from visiond.modelkit.evaluation.dataset import Dataset, check_pictures, load_dataset, open_picture, sizes_told
+from visiond.modelkit.evaluation.dataset import Dataset, load_dataset, sizes_told
 from visiond.modelkit.evaluation.measure import Evaluation, agreement, shifted_labels
+from visiond.modelkit.evaluation.pictures import check_pictures, open_picture
 from visiond.modelkit.manifest import InputRecipe, Tolerances
 from visiond.modelkit.package import Package
 from visiond.modelkit.runner import Variant

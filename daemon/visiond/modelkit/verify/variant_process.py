@@ -18,8 +18,9 @@ from visiond.detection import Result, Stages
 from visiond.doctor.child_side import Tell, begin
 from visiond.engine.golden import prove
 from visiond.errors import VisiondError
-from visiond.modelkit.evaluation.dataset import PictureProblem, load_dataset, open_picture
+from visiond.modelkit.evaluation.dataset import load_dataset
 from visiond.modelkit.evaluation.measure import evaluate, evaluate_recipes, min_score_for
+from visiond.modelkit.evaluation.pictures import PictureProblem, open_picture
 from visiond.modelkit.manifest import InputRecipe
 from visiond.modelkit.package import load_package
 from visiond.modelkit.runner import Runner

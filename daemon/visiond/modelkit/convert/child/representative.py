@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from visiond.engine.preprocess import Preprocessor
 from visiond.engine.tensors import TensorInfo
 from visiond.errors import DataError, ModelError
-from visiond.modelkit.evaluation.dataset import open_picture, pictures_in
+from visiond.modelkit.evaluation.pictures import open_picture, pictures_in
 from visiond.modelkit.manifest import InputRecipe
 
 TensorShape = tuple[int, int, int, int]
