@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from visiond.systemd import leave_to_main_thread
+
 # What happened, for those who search the journal: `journalctl MESSAGE_ID=…`. An id never changes.
 MESSAGE_IDS: Final[Mapping[str, str]] = {
     "start": "4f04f1f46ad64b66ad63ad9ed1bb3918",
@@ -92,6 +94,7 @@ class JournalHandler(logging.Handler):
         super().close()
 
     def _run(self) -> None:
+        leave_to_main_thread()
         while (entry := self._waiting.get()) is not None:
             self._pass_on(entry)
 

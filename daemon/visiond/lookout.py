@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from visiond.systemd import leave_to_main_thread
+
 log = logging.getLogger(__name__)
 
 Seen = TypeVar("Seen")
@@ -37,6 +39,7 @@ class Lookout(Generic[Seen]):
         self._stop.set()
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        leave_to_main_thread()
         failed = False
         while not self._stop.is_set():
             try:

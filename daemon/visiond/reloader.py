@@ -16,6 +16,7 @@ from visiond.modelkit.package import Package
 from visiond.reload import Report, compare
 from visiond.staff import Staff
 from visiond.stages import Stages
+from visiond.systemd import leave_to_main_thread
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class Reloader:
         async with self._at_work:
             self._on_begin()
             try:
-                config, packages = await asyncio.to_thread(self._read)
+                config, packages = await asyncio.to_thread(self._read_beside)
             except VisiondError as error:
                 log.error("reload refused, the old configuration goes on: %s", error, extra={"event": "reload_refused"})  # noqa: TRY400 - a user's mistake
                 self._on_end("refused", str(error))
@@ -82,6 +83,10 @@ class Reloader:
                 self._on_end("refused", why)
                 return Report(refused=(why,))
             return self._take_over(config, packages)
+
+    def _read_beside(self) -> Settings:
+        leave_to_main_thread()
+        return self._read()
 
     def reload_for_signal(self) -> None:
         """Reload beside whatever goes on; what came of it is in the log."""

@@ -236,6 +236,27 @@ def test_a_robot_that_connects_before_the_start_gets_its_hello(start_daemon: Sta
         client.detections(1)
 
 
+def test_fault_50_the_main_thread_alone_takes_signals(start_daemon: StartDaemon, root: Path) -> None:
+    """What another thread took while the last handler goes would end a stop with Python's traceback."""
+    daemon = start_daemon(config(root))
+    with daemon.client() as client:
+        client.detections(1)
+        daemon.process.send_signal(signal.SIGHUP)  # read in one more thread
+        client.status(lambda status: (status["reload"] or {}).get("result") == "applied")
+    threads = sorted(Path(f"/proc/{daemon.process.pid}/task").iterdir(), key=lambda task: int(task.name))
+    blocked = {task.name: signals_blocked(task) & {signal.SIGTERM, signal.SIGINT, signal.SIGHUP} for task in threads}
+    assert len(blocked) > 3, "it has threads: the log's, two lookouts', the reload's"
+    assert blocked.pop(str(daemon.process.pid)) == set()
+    assert {len(numbers) for numbers in blocked.values()} == {3}, blocked
+
+
+def signals_blocked(task: Path) -> set[int]:
+    """Read proc(5)'s SigBlk: a bit for each signal, from number 1."""
+    lines = (task / "status").read_text().splitlines()
+    mask = int(next(line for line in lines if line.startswith("SigBlk")).split()[1], 16)
+    return {number for number in range(1, 65) if mask >> (number - 1) & 1}
+
+
 def test_fault_50_what_comes_after_the_first_sigterm_changes_nothing(start_daemon: StartDaemon, root: Path) -> None:
     daemon = start_daemon(config(root))
     with daemon.client() as client:

@@ -12,6 +12,14 @@ _STOP: Final = (signal.SIGTERM, signal.SIGINT)
 _ALL: Final = (*_STOP, signal.SIGHUP)
 
 
+def leave_to_main_thread() -> None:
+    """First call of every other thread of the daemon: the kernel hands it none of these signals.
+
+    Only so is the main thread the one that knows whether a signal has been caught (`Signals.close`).
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ALL)
+
+
 class Signals:
     """Hands signals to the event loop, and ignores them once the end has begun.
 
@@ -38,7 +46,8 @@ class Signals:
     def close(self) -> None:
         """The last thing to do before the process ends: the kernel drops what still comes."""
         self.ignore()
-        # Blocked first: a signal that is caught and not yet handled when its handler goes is an error to Python.
+        # Blocked first: a signal that is caught and not yet handled when its handler goes is an error to Python. No
+        # other thread takes it instead (`leave_to_main_thread`).
         signal.pthread_sigmask(signal.SIG_BLOCK, _ALL)
         for number in _ALL:
             signal.signal(number, signal.SIG_IGN)
