@@ -13,9 +13,11 @@ run: $(VENV)/run.stamp  ## the daemon with a synthetic camera, live in this term
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh $(SECONDS)
 
 test: $(VENV)/test.stamp  ## all tests
+	@$(BIN)/python -m compileall -q daemon  # the tests start its processes hundreds of times
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 test-fast: $(VENV)/test.stamp  ## the tests that take no seconds
+	@$(BIN)/python -m compileall -q daemon
 	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow" $(ARGS)
 
 test-tflite: $(VENV)-tflite/test.stamp  ## the runtimes' tests beside tflite-runtime, in an environment of its own (Python 3.11)

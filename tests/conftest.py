@@ -7,6 +7,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+import stillness
+
 # Examples on a busy machine take their time; a slow one is no failure.
 hypothesis.settings.register_profile("visiond", deadline=None)
 hypothesis.settings.load_profile("visiond")
@@ -29,8 +31,9 @@ def assets() -> Path:
     return folder
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Let Ctrl-C end what tests start, also where the tests themselves run behind `&`: a shell ignores it there."""
+    config.pluginmanager.register(stillness, "stillness")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -212,7 +212,7 @@ def test_an_engine_that_never_starts_does_not_keep_a_blind_camera_from_being_und
         worse["cameras"]["front"]["source"] = f"images:{tmp_path / 'empty'}"
         (tmp_path / "empty").mkdir()
         assert reload(daemon, worse)[0] == 0
-        status = client.status(lambda s: s["reload"]["result"] == "undone")
+        status = client.status(lambda s: (s["reload"] or {}).get("result") == "undone")
         assert status["reload"]["reason"].startswith("no result of camera front within 4 s")
         client.until(of("front"))
         client.status(lambda s: s["state"] == "ok")

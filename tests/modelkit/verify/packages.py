@@ -36,11 +36,11 @@ def resized(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def photographs(folder: Path, assets: Path) -> Path:
-    """All of the assets' photographs, reduced."""
+    """Four photographs, reduced."""
     folder.mkdir()
-    for path in (assets / "images").iterdir():
-        if path.suffix in (".jpg", ".bmp", ".png"):
-            cv2.imwrite(str(folder / f"{path.stem}.png"), reduced(path))
+    for name in CLASSES:
+        path = assets / "images" / name
+        cv2.imwrite(str(folder / f"{path.stem}.png"), reduced(path))
     return folder
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ import pytest
 from edgetpu_sim.simulator import Simulator
 from modelkit.verify.packages import SMALL, classifier, labelled_folders, photographs
 from visiond.cli import main
+from visiond.doctor.child import Ended, Message
 from visiond.modelkit.evaluation.pictures import open_picture
 from visiond.modelkit.package import load_package
 from visiond.modelkit.runner import Runner, Variant
-from visiond.modelkit.verify import outcome
+from visiond.modelkit.verify import outcome, variant_process
 
 pytestmark = [pytest.mark.assets, pytest.mark.slow, pytest.mark.timeout(300)]  # two cores, and busy ones
 
@@ -34,6 +35,18 @@ def folders(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pictures(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return photographs(tmp_path_factory.mktemp("pictures") / "photographs", assets)
+
+
+@pytest.fixture
+def in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variants run here, one after another, with the children's own code: for what no child's death is part of."""
+
+    def converse(module: str, order: Message, deadline_s: float, hear: Callable[[Message], None]) -> Ended:
+        assert (module, deadline_s) == (outcome._MODULE, outcome.DEADLINE_S)
+        variant_process.carry_out(json.loads(json.dumps(order)), lambda **told: hear(json.loads(json.dumps(told))))
+        return Ended(0, "", silent=False)
+
+    monkeypatch.setattr(outcome, "converse", converse)
 
 
 def verified(capsys: pytest.CaptureFixture[str], package: Path, *arguments: object) -> tuple[int, dict[str, Any]]:
@@ -51,7 +64,7 @@ def test_a_package_as_it_should_be(
     assets: Path, folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     package = classifier(tmp_path / "small", assets, GOOD, golden=True)
-    code, report = verified(capsys, package, "--dataset", folders, "--sweep", 20)
+    code, report = verified(capsys, package, "--dataset", folders, "--sweep", 12)
     assert (code, report["broken"], report["unchecked"]) == (0, [], [])
     names = [each["name"] for each in report["variants"]]
     assert names[:2] == ["cpu litert", "cpu litert no XNNPACK"]
@@ -69,6 +82,7 @@ def test_a_package_as_it_should_be(
     assert swapped["points"] < -20
 
 
+@pytest.mark.usefixtures("in_one_process")
 def test_another_interpolation_than_the_trainings(
     assets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,14 +98,15 @@ def test_another_interpolation_than_the_trainings(
     assert verified(capsys, package)[0] == 0
 
 
+@pytest.mark.usefixtures("in_one_process")
 @pytest.mark.parametrize(
-    ("recipe", "offset", "cause"),
+    ("recipe", "offset", "sweep", "cause"),
     [
-        ({"color": "bgr"}, 0, "with 'stretch bilinear, colours swapped' it is "),
-        ({"mean": [0.0] * 3, "std": [1.0] * 3}, 0, "with 'stretch bilinear, pixels as "),
-        ({"resize": "letterbox", "pad": 0}, 0, "points better: correct input, if the training was so"),
-        ({}, 1, "the labels are shifted: with labels.offset: 0 it would be "),
-        ({}, -1, "the labels are shifted: with labels.offset: 0 it would be "),
+        ({"color": "bgr"}, 0, 12, "with 'stretch bilinear, colours swapped' it is "),
+        ({"mean": [0.0] * 3, "std": [1.0] * 3}, 0, 12, "with 'stretch bilinear, pixels as "),
+        ({"resize": "letterbox", "pad": 0}, 0, 12, "points better: correct input, if the training was so"),
+        ({}, 1, 0, "the labels are shifted: with labels.offset: 0 it would be "),
+        ({}, -1, 0, "the labels are shifted: with labels.offset: 0 it would be "),
     ],
 )
 def test_what_a_dataset_shows(
@@ -101,15 +116,17 @@ def test_what_a_dataset_shows(
     capsys: pytest.CaptureFixture[str],
     recipe: dict[str, Any],
     offset: int,
+    sweep: int,
     cause: str,
 ) -> None:
     package = classifier(tmp_path / "small", assets, {"min_accuracy": 0.5}, recipe, offset)
-    code, report = verified(capsys, package, "--dataset", folders, "--sweep", 20)
+    code, report = verified(capsys, package, "--dataset", folders, "--sweep", sweep)
     assert code == 1
     assert "below 50.0%" in broken(report)["min_accuracy"]
     assert cause in broken(report)["min_accuracy"]
 
 
+@pytest.mark.usefixtures("in_one_process")
 def test_golden_examples_fail_of_a_wrong_recipe_too(
     assets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -119,6 +136,7 @@ def test_golden_examples_fail_of_a_wrong_recipe_too(
     assert "cat.jpg: expected Egyptian cat" in broken(report)["golden"]
 
 
+@pytest.mark.usefixtures("in_one_process")
 def test_a_reference_that_is_no_twin(
     assets: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,6 +165,7 @@ def detector(root: Path, folder: Path, *changes: tuple[str, str]) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("in_one_process")
 def test_a_detector_with_scenes(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     truth = scenes(tmp_path / "scenes", 30)
     code, report = verified(capsys, detector(root, tmp_path / "shapes"), "--dataset", truth, "--sweep", 0)
@@ -157,6 +176,7 @@ def test_a_detector_with_scenes(root: Path, tmp_path: Path, capsys: pytest.Captu
     assert report["variants"][0]["findings"]["min_iou"] > 0.9
 
 
+@pytest.mark.usefixtures("in_one_process")
 def test_a_detector_with_the_wrong_range(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     package = detector(root, tmp_path / "shapes", ("std: [255, 255, 255]", "std: [1, 1, 1]"))
     code, report = verified(capsys, package, "--dataset", scenes(tmp_path / "scenes", 10), "--sweep", 5)
@@ -164,6 +184,7 @@ def test_a_detector_with_the_wrong_range(root: Path, tmp_path: Path, capsys: pyt
     assert "pixels as 0 to 1" in broken(report)["min_accuracy"]
 
 
+@pytest.mark.usefixtures("in_one_process")
 def test_a_detector_whose_labels_are_shifted(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     package = detector(root, tmp_path / "shapes")
     kept = [line for line in (package / "model.yaml").read_text().splitlines() if "golden" not in line]
@@ -273,6 +294,7 @@ def test_a_child_that_hangs_is_ended(
     assert "said nothing more and was killed" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("in_one_process")
 def test_the_page_holds_everything_itself(
     assets: Path, folders: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -296,6 +318,7 @@ def test_the_page_holds_everything_itself(
     assert list(tmp_path.glob(".report*")) == []
 
 
+@pytest.mark.usefixtures("in_one_process")
 def test_what_is_recorded_is_reproduced(
     assets: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -312,6 +335,7 @@ def test_what_is_recorded_is_reproduced(
     assert {each["golden_passed"] for each in report["variants"]} == {2}
 
 
+@pytest.mark.usefixtures("in_one_process")
 def test_what_is_recorded_is_of_several_classes(
     assets: Path, folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -336,6 +360,7 @@ def test_a_golden_picture_that_is_missing_is_told_at_its_line(
     assert re.search(r"model\.yaml:1:\d+: golden\[0\]\.image: .*cat\.jpg does not exist; check the path", err)
 
 
+@pytest.mark.usefixtures("in_one_process")
 def test_a_reference_that_is_the_same_file_is_said_to_compare_nothing(
     assets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -347,6 +372,7 @@ def test_a_reference_that_is_the_same_file_is_said_to_compare_nothing(
     assert note.startswith("cpu litert no XNNPACK is the reference itself (cpu.tflite on the same runtime)")
 
 
+@pytest.mark.usefixtures("in_one_process")
 def test_nothing_is_recorded_of_what_is_broken(
     assets: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

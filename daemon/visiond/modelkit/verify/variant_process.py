@@ -34,7 +34,11 @@ _EVALUATED: Final = 100  # boxes of a picture, as COCO counts
 
 def main() -> None:
     """Do what the order says."""
-    raw, tell = begin()
+    carry_out(*begin())
+
+
+def carry_out(raw: dict[str, Any], tell: Tell) -> None:
+    """Run the order's variant; whatever it fails of is told."""
     order = VariantOrder.from_json(raw)
     try:
         _run(order, tell)
