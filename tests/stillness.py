@@ -10,15 +10,16 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
 import pytest
 from _pytest.runner import runtestprotocol
 
-STILL_S: Final = 0.5  # processes of these tests do not keep each other waiting so long
-STOLEN_SHARE: Final = 0.25  # of one processor's time
-MOST_RUNS: Final = 3
+STILL_S: Final = 0.25  # processes of these tests do not keep each other waiting so long
+STOLEN_SHARE: Final = 0.1  # of one processor's time
+MOST_RUNS: Final = 4
 _NAP_S: Final = 0.05
 _STOLEN: Final = 8  # the column of /proc/stat's line `cpu`: proc(5)
 _TOLD: Final = "the machine stood still"
@@ -56,6 +57,13 @@ class Watch:
         return None
 
 
+def words(reports: Sequence[pytest.TestReport]) -> str:
+    """The first line of what the first failure says."""
+    failed = next(report for report in reports if report.failed)
+    crash = getattr(failed.longrepr, "reprcrash", None)
+    return str(failed.longrepr if crash is None else crash.message).strip().split("\n", 1)[0][:100]
+
+
 def stolen_s() -> float:
     """Seconds that the host has taken from all processors since the start, 0 where the kernel does not count them."""
     fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
@@ -71,7 +79,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         told = watch.told()
         if told is None or run == MOST_RUNS or not any(report.failed for report in reports):
             break
-        item.user_properties.append((_TOLD, told))
+        item.user_properties.append((_TOLD, f"{told} beside: {words(reports)}"))
         item._initrequest()  # type: ignore[attr-defined] # new fixtures
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
@@ -84,4 +92,4 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         for report in terminalreporter.stats.get(kind, []):
             if report.when == "call" or kind == "error":
                 for told in (value for name, value in report.user_properties if name == _TOLD):
-                    terminalreporter.write_line(f"{_TOLD} {told}, and it ran again: {report.nodeid}")
+                    terminalreporter.write_line(f"{report.nodeid} ran again: {_TOLD} {told}")

@@ -38,8 +38,9 @@ def test_timed(tmp_path):
 """,
     )
     assert "1 passed" in text, text
-    assert "the machine stood still for 1." in text
-    assert "and it ran again: test_it.py::test_timed" in text
+    assert "stood still for 1." in text
+    assert "s beside: AssertionError: with fixtures of its own" in text
+    assert "test_it.py::test_timed ran again: the machine" in text
 
 
 def test_a_failure_beside_no_standstill_counts_at_once(root: Path, tmp_path: Path) -> None:
@@ -52,5 +53,5 @@ def test_what_always_fails_is_failed(root: Path, tmp_path: Path) -> None:
     text = outcome(
         root, tmp_path, "def test_wrong():\n    runs.append(1)\n    stand_still()\n    assert not runs, len(runs)\n"
     )
-    assert "AssertionError: 3" in text, text
+    assert "AssertionError: 4" in text, text
     assert "1 failed" in text
