@@ -13,7 +13,7 @@ run: $(VENV)/run.stamp  ## the daemon with a synthetic camera, live in this term
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh $(SECONDS)
 
 test: $(VENV)/test.stamp  ## all tests
-	@$(BIN)/python -m compileall -q daemon  # the tests start its processes hundreds of times
+	@$(BIN)/python -m compileall -q daemon  # else each of hundreds of processes does, where bytecode is not written
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 test-fast: $(VENV)/test.stamp  ## the tests that take no seconds

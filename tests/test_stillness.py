@@ -53,5 +53,5 @@ def test_what_always_fails_is_failed(root: Path, tmp_path: Path) -> None:
     text = outcome(
         root, tmp_path, "def test_wrong():\n    runs.append(1)\n    stand_still()\n    assert not runs, len(runs)\n"
     )
-    assert "AssertionError: 4" in text, text
+    assert "AssertionError: 3" in text, text
     assert "1 failed" in text

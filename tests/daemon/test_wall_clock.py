@@ -19,7 +19,7 @@ from wall_clock.wall_clock import WallClock
 pytestmark = pytest.mark.slow
 
 YEAR_S = 365 * 24 * 3600
-HEARTBEATS = 2
+HEARTBEATS = 3
 
 StartDaemon = Callable[..., Daemon]
 TpuConfig = Callable[..., dict[str, Any]]

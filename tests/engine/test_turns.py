@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from visiond.engine.turns import MAX_TURNS, SWAP_SHARE, Seat, Turns, turns_per_round
@@ -99,7 +99,6 @@ def test_four_cameras_have_a_quarter_each(per_round: int) -> None:
 names = st.text("abcdefgh", min_size=1, max_size=2)
 
 
-@settings(max_examples=40)  # of 40 turns each
 @given(
     st.dictionaries(names, st.sampled_from(["m", "n", "o"]), min_size=1, max_size=6),
     st.integers(1, MAX_TURNS),

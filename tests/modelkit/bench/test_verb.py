@@ -27,7 +27,6 @@ from visiond.modelkit.bench.report import load_report
 from visiond.modelkit.bench.rounds import Collected
 
 QUICK = ["--rounds", "2", "--threads", "1"]
-ONE = ["--rounds", "1", "--threads", "1", "--runtime", "litert", "--delegate", "xnnpack"]
 
 
 @pytest.fixture(autouse=True)
@@ -74,11 +73,12 @@ def test_a_run_is_saved_and_compared_with_the_next(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shapes, saved = str(root / "models" / "shapes"), tmp_path / "run.json"
-    assert main(["models", "bench", shapes, *ONE, "--save", str(saved)]) == 0
+    options = [*QUICK, "--delegate", "xnnpack", "--runtime", "litert"]
+    assert main(["models", "bench", shapes, *options, "--save", str(saved)]) == 0
     text = capsys.readouterr().out
     assert "invoke alone" in text
     assert "the whole way of a frame, 640×480 of golden1.png" in text
-    found = bench(capsys, shapes, *ONE, "--compare", str(saved))
+    found = bench(capsys, shapes, *options, "--compare", str(saved))
     assert [each["stage"] for each in found["comparison"]["ratios"]] == ["invoke", "whole"]
     assert 0.02 < found["comparison"]["ratios"][0]["ratio"] < 50
 
@@ -91,7 +91,7 @@ def test_a_run_is_saved_and_compared_with_the_next(
     manifest.write_text(manifest.read_text().replace(f", sha256: {sha256}", ""))
     with (other / "shapes.tflite").open("ab") as file:
         file.write(bytes(16))
-    assert main(["models", "bench", str(other), *ONE, "--compare", str(saved)]) == 65
+    assert main(["models", "bench", str(other), *options, "--compare", str(saved)]) == 65
     assert "is another model than the one measured before" in capsys.readouterr().err
 
 
@@ -133,7 +133,8 @@ def test_ctrl_c_within_the_minutes_keeps_them_too(
     boards: list[Board] = []
     measure_drift = functools.partial(drift.measure_drift, read=read)
     monkeypatch.setattr(verb, "measure_drift", measure_drift)
-    found = bench(capsys, str(root / "models" / "shapes"), *ONE, "--minutes", "5", code=130)
+    options = ["--rounds", "1", "--threads", "1", "--delegate", "xnnpack", "--runtime", "litert", "--minutes", "5"]
+    found = bench(capsys, str(root / "models" / "shapes"), *options, code=130)
     assert 0 < found["drift"]["seconds"] < 60
     assert (len(found["measured"]), len(found["profiles"])) == (1, 1)
 
@@ -150,8 +151,9 @@ def test_a_result_that_cannot_be_saved_is_printed_all_the_same(
         return ()
 
     monkeypatch.setattr(verb, "profile_each", remove)
+    options = ["--rounds", "1", "--threads", "1", "--delegate", "xnnpack", "--runtime", "litert"]
     save = ["--save", str(folder / "run.json")]
-    assert main(["models", "bench", str(root / "models" / "shapes"), *ONE, *save]) == 69
+    assert main(["models", "bench", str(root / "models" / "shapes"), *options, *save]) == 69
     printed = capsys.readouterr()
     assert "invoke alone" in printed.out
     assert "run.json cannot be written: No such file or directory; check the folder" in printed.err
@@ -159,7 +161,8 @@ def test_a_result_that_cannot_be_saved_is_printed_all_the_same(
 
 @pytest.mark.slow
 def test_minutes_show_drift(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    drift = bench(capsys, str(root / "models" / "shapes"), *ONE, "--minutes", "0.05")["drift"]
+    options = ["--rounds", "1", "--threads", "1", "--delegate", "xnnpack", "--minutes", "0.05", "--runtime", "litert"]
+    drift = bench(capsys, str(root / "models" / "shapes"), *options)["drift"]
     assert 1.5 < drift["seconds"] < 4
     assert drift["invokes"] > 100
     assert len(drift["series_p50_ms"]) > 10
@@ -168,13 +171,14 @@ def test_minutes_show_drift(root: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.slow
 def test_the_tool_runs_beside_it(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = bench(capsys, str(root / "models" / "shapes"), *ONE, "--against-tool")
+    options = ["--runtime", "litert", "--delegate", "xnnpack", "--against-tool"]
+    found = bench(capsys, str(root / "models" / "shapes"), *QUICK, *options)
     (tool,) = found["tool"]
     assert found["tool_failure"] is None
     assert tool["tool"] == "litert-benchmark"
-    assert len(tool["tool_turn_ms"]) >= 30
+    assert len(tool["tool_turn_ms"]) >= 60
     assert tool["ratio_interval"]["low"] <= tool["ratio"] <= tool["ratio_interval"]["high"]
-    assert 0.02 < tool["ratio"] < 50  # both measure the same invoke; how near they come is for `make bench`
+    assert 0.2 < tool["ratio"] < 5  # both measure the same invoke; how near they come is for `make bench`
 
 
 @pytest.mark.slow
@@ -184,7 +188,7 @@ def test_a_tool_whose_path_is_given_runs_once_a_round(root: Path, capsys: pytest
     found = bench(capsys, str(root / "models" / "shapes"), *QUICK, *options, str(program))
     (tool,) = found["tool"]
     assert len(tool["tool_turn_ms"]) == 2
-    assert 0.1 < tool["min_ratio"] < 10
+    assert 0.2 < tool["min_ratio"] < 5
 
 
 @pytest.mark.slow
@@ -211,7 +215,7 @@ def test_an_onnx_model_is_measured_and_its_operators_are_counted(
     assert profile["source"] == "ONNX Runtime's profiling"
     counted = {each["name"]: each["count"] for each in profile["operators"]}
     assert counted["Conv"] == counted["Sin"] == counted["GlobalAveragePool"] == 1
-    assert 0 < sum(each["p50_ms"] for each in profile["operators"]) < 20 * measured["invoke"]["p50_ms"]
+    assert 0 < sum(each["p50_ms"] for each in profile["operators"]) < 2 * measured["invoke"]["p50_ms"]
     assert measured["whole"]["p50_ms"] > measured["preprocess"]["p50_ms"] > 0
 
 
@@ -223,10 +227,10 @@ def test_a_stick_is_measured_next_to_the_cpu(
     simulator.stick(0).set_invoke_ms(20.0)
     package = classifier(tmp_path / "package", assets)
     places = ["--library", str(simulator.library), "--sysfs", str(simulator.sysfs), "--dev", str(simulator.dev)]
-    found = bench(capsys, str(package), *ONE, "--delegate", "xnnpack,edgetpu", *places)
+    found = bench(capsys, str(package), *QUICK, "--runtime", "litert", *places)
     (stick,) = (each for each in found["measured"] if each["subject"]["device"] is not None)
-    assert 20 <= stick["invoke"]["p50_ms"] < 100
-    assert len(found["measured"]) == 2
+    assert 20 <= stick["invoke"]["p50_ms"] < 40
+    assert len(found["measured"]) == 3
     assert found["sha256"].keys() == {"cpu", "edgetpu"}
     (silent,) = (each for each in found["profiles"] if each["remark"] is not None)
     assert "the stick tells nothing" in silent["remark"]
@@ -240,7 +244,7 @@ def test_a_stick_that_aborts_is_a_sentence_and_the_cpu_is_measured(
     simulator.stick(0).fail("abort", at=3)
     package = classifier(tmp_path / "package", assets)
     places = ["--library", str(simulator.library), "--sysfs", str(simulator.sysfs), "--dev", str(simulator.dev)]
-    found = bench(capsys, str(package), *ONE, "--delegate", "xnnpack,edgetpu", *places)
+    found = bench(capsys, str(package), *QUICK, "--runtime", "litert", "--delegate", "xnnpack,edgetpu", *places)
     (failed,) = found["failed"]
     assert failed["subject"]["device"] == "usb:0"
     assert "its process died of SIGABRT" in failed["text"]
@@ -260,7 +264,7 @@ def test_where_nothing_can_be_measured_the_reason_is_printed_and_the_exit_code_i
     manifest.write_text(manifest.read_text().replace(f", sha256: {sha256}", ""))
     content = (broken / "shapes.tflite").read_bytes()
     (broken / "shapes.tflite").write_bytes(content[: len(content) // 2])
-    assert main(["models", "bench", str(broken), *ONE]) == 1
+    assert main(["models", "bench", str(broken), *QUICK, "--runtime", "litert", "--delegate", "xnnpack"]) == 1
     assert "not measured: litert, XNNPACK, 1 thread: shapes.tflite" in capsys.readouterr().out
 
 

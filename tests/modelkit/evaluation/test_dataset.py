@@ -10,7 +10,7 @@ import pytest
 
 from modelkit.evaluation.drawn import picture
 from visiond.errors import DataError, NoInputError, UsageError, VisiondError
-from visiond.modelkit.evaluation.dataset import load_dataset, sizes_told
+from visiond.modelkit.evaluation.dataset import CocoDataset, load_dataset, sizes_told
 from visiond.modelkit.evaluation.pictures import PictureProblem, check_pictures
 from visiond.modelkit.labels import Labels
 
@@ -70,8 +70,8 @@ def test_coco_is_matched_by_name_and_its_ids_become_the_packages(tmp_path: Path)
     [
         ({"images": None}, "has no list 'images'"),
         ({"images": []}, "names no images"),
-        ({"annotations": [{"image_id": 7, "category_id": 53, "bbox": [0, 0, 2, 2]}]}, "'pizza' is none of"),
-        ({"annotations": [{"image_id": 8, "category_id": 52, "bbox": [0, 0, 2, 2]}]}, "image 8, which is none"),
+        ({"annotations": [{"image_id": 7, "category_id": 53, "bbox": [0, 0, 1, 2]}]}, "'pizza' is none of"),
+        ({"annotations": [{"image_id": 8, "category_id": 52, "bbox": [0, 0, 1, 1]}]}, "image 8, which is none"),
         ({"annotations": [{"image_id": 7, "category_id": 52, "bbox": [0, 0, 1]}]}, "bbox is [0, 0, 1]"),
         (
             {"annotations": [{"image_id": 7, "category_id": 52, "bbox": [0.1, 0.1, 0.5, 0.6]}]},
@@ -106,6 +106,14 @@ def test_what_is_no_dataset(tmp_path: Path) -> None:
     for path, task, kind, words in cases:
         with pytest.raises(kind, match=words):
             load_dataset(path, LABELS, task)
+
+
+def test_one_small_box_in_a_corner_is_no_fraction(tmp_path: Path) -> None:
+    boxes = ([0, 0, 1, 1], [10, 10, 20, 15])
+    annotations = [{"image_id": 7, "category_id": 52, "bbox": box} for box in boxes]
+    found = load_dataset(coco(tmp_path, annotations=annotations), LABELS, "detection")
+    assert isinstance(found, CocoDataset)
+    assert len(found.truth["annotations"]) == 2
 
 
 def test_annotations_of_a_picture_that_had_another_size_are_found_before_the_work(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_each_recipe_of_the_device_is_exactly_its_own_librarys_convention(resize
     library = (
         interpolation.replace("pil_", "torchvision_pil_") if "pil_" in interpolation else f"opencv_{interpolation}"
     )
-    pictures = [noise()[:151, :203], ramps()]
+    pictures = [noise()[:301, :403], ramps()]
     found = preprocessing_parity(recipe(resize=resize, interpolation=interpolation), info(96, 96), pictures)
     exact = {each.name for each in found if each.is_exact}
     assert library in exact, [(each.name, each.max_quanta) for each in found[:3]]

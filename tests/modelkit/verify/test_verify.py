@@ -39,7 +39,7 @@ def pictures(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variants run here, one after another, with the children's own code: for what no child's death is part of."""
+    """The variants run here, one after another, with the children's own code: where what is judged is the test."""
 
     def converse(module: str, order: Message, deadline_s: float, hear: Callable[[Message], None]) -> Ended:
         assert (module, deadline_s) == (outcome._MODULE, outcome.DEADLINE_S)
@@ -64,7 +64,7 @@ def test_a_package_as_it_should_be(
     assets: Path, folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     package = classifier(tmp_path / "small", assets, GOOD, golden=True)
-    code, report = verified(capsys, package, "--dataset", folders, "--sweep", 12)
+    code, report = verified(capsys, package, "--dataset", folders, "--sweep", 20)
     assert (code, report["broken"], report["unchecked"]) == (0, [], [])
     names = [each["name"] for each in report["variants"]]
     assert names[:2] == ["cpu litert", "cpu litert no XNNPACK"]
@@ -100,13 +100,13 @@ def test_another_interpolation_than_the_trainings(
 
 @pytest.mark.usefixtures("in_one_process")
 @pytest.mark.parametrize(
-    ("recipe", "offset", "sweep", "cause"),
+    ("recipe", "offset", "cause"),
     [
-        ({"color": "bgr"}, 0, 12, "with 'stretch bilinear, colours swapped' it is "),
-        ({"mean": [0.0] * 3, "std": [1.0] * 3}, 0, 12, "with 'stretch bilinear, pixels as "),
-        ({"resize": "letterbox", "pad": 0}, 0, 12, "points better: correct input, if the training was so"),
-        ({}, 1, 0, "the labels are shifted: with labels.offset: 0 it would be "),
-        ({}, -1, 0, "the labels are shifted: with labels.offset: 0 it would be "),
+        ({"color": "bgr"}, 0, "with 'stretch bilinear, colours swapped' it is "),
+        ({"mean": [0.0] * 3, "std": [1.0] * 3}, 0, "with 'stretch bilinear, pixels as "),
+        ({"resize": "letterbox", "pad": 0}, 0, "points better: correct input, if the training was so"),
+        ({}, 1, "the labels are shifted: with labels.offset: 0 it would be "),
+        ({}, -1, "the labels are shifted: with labels.offset: 0 it would be "),
     ],
 )
 def test_what_a_dataset_shows(
@@ -116,11 +116,10 @@ def test_what_a_dataset_shows(
     capsys: pytest.CaptureFixture[str],
     recipe: dict[str, Any],
     offset: int,
-    sweep: int,
     cause: str,
 ) -> None:
     package = classifier(tmp_path / "small", assets, {"min_accuracy": 0.5}, recipe, offset)
-    code, report = verified(capsys, package, "--dataset", folders, "--sweep", sweep)
+    code, report = verified(capsys, package, "--dataset", folders, "--sweep", 20)
     assert code == 1
     assert "below 50.0%" in broken(report)["min_accuracy"]
     assert cause in broken(report)["min_accuracy"]
@@ -165,7 +164,6 @@ def detector(root: Path, folder: Path, *changes: tuple[str, str]) -> Path:
     return folder
 
 
-@pytest.mark.usefixtures("in_one_process")
 def test_a_detector_with_scenes(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     truth = scenes(tmp_path / "scenes", 30)
     code, report = verified(capsys, detector(root, tmp_path / "shapes"), "--dataset", truth, "--sweep", 0)
@@ -294,7 +292,6 @@ def test_a_child_that_hangs_is_ended(
     assert "said nothing more and was killed" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("in_one_process")
 def test_the_page_holds_everything_itself(
     assets: Path, folders: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -318,7 +315,6 @@ def test_the_page_holds_everything_itself(
     assert list(tmp_path.glob(".report*")) == []
 
 
-@pytest.mark.usefixtures("in_one_process")
 def test_what_is_recorded_is_reproduced(
     assets: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -335,7 +331,6 @@ def test_what_is_recorded_is_reproduced(
     assert {each["golden_passed"] for each in report["variants"]} == {2}
 
 
-@pytest.mark.usefixtures("in_one_process")
 def test_what_is_recorded_is_of_several_classes(
     assets: Path, folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -43,6 +43,12 @@ def read_coco(path: Path) -> dict[str, list[dict[str, Any]]]:
         if each["image_id"] not in known:
             raise DataError(f"{path}: annotations[{number}] is of image {each['image_id']!r}, which is none of images")
         each.update(_filled(path, number, each))
+    boxes = [each["bbox"] for each in found["annotations"]]
+    if boxes and all(0 < x + width <= 1 and 0 < y + height <= 1 for x, y, width, height in boxes):
+        raise DataError(
+            f"{path}: every bbox lies within the first pixel, as annotations[0]'s {boxes[0]!r}: these look like "
+            "fractions of the picture; give [x, y, width, height] in pixels"
+        )
     return found
 
 
@@ -64,11 +70,6 @@ def _filled(path: Path, number: int, annotation: Mapping[str, Any]) -> dict[str,
     numbers = isinstance(box, list) and len(box) == 4 and all(isinstance(each, (int, float)) for each in box)
     if not numbers or not all(math.isfinite(each) for each in box) or min(box[2:]) < 0:
         raise DataError(f"{path}: annotations[{number}].bbox is {box!r}; give [x, y, width, height] in pixels")
-    if 0 < box[0] + box[2] <= 1 and 0 < box[1] + box[3] <= 1:
-        raise DataError(
-            f"{path}: annotations[{number}].bbox is {box!r}, within the first pixel: these look like fractions of the "
-            "picture; give [x, y, width, height] in pixels"
-        )
     return {
         "id": number + 1,  # pycocotools takes 0 for "not matched"
         "area": annotation.get("area", box[2] * box[3]),
